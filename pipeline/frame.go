@@ -1,0 +1,237 @@
+package pipeline
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// Meta is what is known of a frame besides its pixels and annotations.
+type Meta struct {
+	// Stream is the name of the source.
+	Stream string
+	// Seq counts the frames of the source, from 0, without gaps or steps back.
+	Seq uint64
+	// PTS is the presentation time on the source's own clock. It never goes
+	// back, and goes on by the wall-clock gap over a reconnect.
+	PTS time.Duration
+	// Arrival is when the frame's last packet came, taken before any waiting.
+	Arrival time.Time
+	// SenderTime is the sender's wall-clock time of the picture by its RTCP
+	// sender reports (RFC 3550 §6.4.1); zero where there are none.
+	SenderTime time.Time
+	// Width and Height of the picture as the source delivered it, in pixels;
+	// zero for a message.
+	Width, Height int
+	Keyframe      bool
+	// Discontinuity is set on the first frame after a break.
+	Discontinuity Reason
+
+	// FrameID, CaptureTime and UserData come from the frame metadata trailer;
+	// zero without one. CaptureTime is on the sender's own clock, which has
+	// nothing to do with wall time.
+	FrameID     uint64
+	CaptureTime time.Duration
+	UserData    []byte
+
+	// Message is the model's message that a frame of a message source is.
+	Message *Message
+}
+
+// Message is something the model said.
+type Message struct {
+	Type string
+	Data map[string]any
+	At   time.Time // of its arrival
+}
+
+// Reason says why frames do not follow each other.
+type Reason string
+
+// The reasons for a break.
+const (
+	Reconnect Reason = "reconnect" // the same session over a new connection
+	Renewal   Reason = "renewal"   // a new session
+	Loop      Reason = "loop"      // a file began again
+	Loss      Reason = "loss"      // packets were lost and pictures left out
+)
+
+// Frame is one picture (or one message) on its way through the graph.
+//
+// A frame has one owner: the graph, which lends it to each stage and sink for
+// the length of a call and releases it in the end. Who is lent a frame neither
+// releases it nor remembers it. Who needs its pixels after the call takes a
+// Keep of it and releases that.
+//
+// Several frames may hold the same pixels (a fan-out does that). Reading needs
+// no care; to write, ask for them with Edit, which copies if somebody else
+// holds them too. Packages such as pipeline/mat wrap View, Edit and Replace in
+// the types of an image library; stages use those.
+//
+// A frame is used by one goroutine at a time.
+type Frame struct {
+	Meta
+
+	pixels      *pixels // nil: a message, a dropped frame or a Keep of metadata
+	retired     []*pixels
+	stale       []*view
+	geometry    Affine // from the source picture to this one
+	annotations []annotation
+	holder      string // the stage that the frame is lent to
+	slot        *slot
+	dropped     string
+	released    bool
+}
+
+// slot is one place in the graph, taken by a frame and all its shares.
+type slot struct {
+	refs atomic.Int32
+	free func()
+}
+
+// NewFrame returns a frame that owns img; img is nil for a message.
+func NewFrame(meta Meta, img Image) *Frame {
+	f := &Frame{Meta: meta, geometry: Identity()}
+	if img != nil {
+		f.pixels = newPixels(img)
+	}
+	return f
+}
+
+// Occupy has free called once f and everything made from it with Share are
+// released. It is for the graph, which calls it once, as f enters.
+func (f *Frame) Occupy(free func()) {
+	f.slot = &slot{free: free}
+	f.slot.refs.Store(1)
+}
+
+// Lend says which stage sets annotations from here on. It is for the graph.
+func (f *Frame) Lend(stage string) { f.holder = stage }
+
+// Share returns another frame with the same pixels and annotations for another
+// branch of the graph. It counts as in flight until it is released.
+func (f *Frame) Share() *Frame {
+	s := f.Keep()
+	if f.slot != nil {
+		f.slot.refs.Add(1)
+		s.slot = f.slot
+	}
+	return s
+}
+
+// Keep returns a frame of the caller's own with the pixels and annotations that
+// f has now. It does not count as in flight. The caller releases it.
+func (f *Frame) Keep() *Frame {
+	k := f.KeepMeta()
+	if f.pixels != nil {
+		k.pixels = f.pixels.hold()
+	}
+	return k
+}
+
+// KeepMeta is Keep without the pixels.
+func (f *Frame) KeepMeta() *Frame {
+	// The clipped capacity makes either frame's next annotation move to memory
+	// of its own.
+	n := len(f.annotations)
+	return &Frame{
+		Meta: f.Meta, geometry: f.geometry, annotations: f.annotations[:n:n],
+		holder: f.holder, dropped: f.dropped,
+	}
+}
+
+// Release gives up f. It panics when f was released before.
+func (f *Frame) Release() error {
+	if f.released {
+		panic("pipeline: frame released twice")
+	}
+	f.released = true
+	err := f.releasePixels()
+	if f.slot != nil && f.slot.refs.Add(-1) == 0 {
+		f.slot.free()
+	}
+	return err
+}
+
+func (f *Frame) releasePixels() error {
+	var errs []error
+	if f.pixels != nil {
+		errs = append(errs, f.pixels.release())
+		f.pixels = nil
+	}
+	for _, p := range f.retired {
+		errs = append(errs, p.release())
+	}
+	for _, v := range f.stale {
+		if v.image != nil {
+			errs = append(errs, v.image.Close())
+		}
+	}
+	f.retired, f.stale = nil, nil
+	return errors.Join(errs...)
+}
+
+// Drop takes the pixels from f and marks it. A dropped frame travels on so that
+// order stays exact; stages and sinks are not called with it.
+func (f *Frame) Drop(reason string) error {
+	if f.dropped == "" {
+		f.dropped = reason
+	}
+	return f.releasePixels()
+}
+
+// Dropped returns why f was dropped, or "".
+func (f *Frame) Dropped() string { return f.dropped }
+
+// Image returns the picture as it is, or nil. It is for reading, and valid
+// while the frame is lent or until the next Edit or Replace.
+func (f *Frame) Image() Image {
+	if f.pixels == nil {
+		return nil
+	}
+	return f.pixels.image
+}
+
+// Geometry returns the transform from positions in the source picture to
+// positions in this one.
+func (f *Frame) Geometry() Affine { return f.geometry }
+
+// View returns the picture in another format, converted on first use and once
+// for everybody who holds the same pixels. The frame owns the result, which is
+// for reading. ErrNoPixels without a picture.
+func (f *Frame) View(to Format, convert func(src Image) (Image, error)) (Image, error) {
+	if f.pixels == nil {
+		return nil, ErrNoPixels
+	}
+	return f.pixels.view(to, convert)
+}
+
+// Edit returns an image that only f holds, for writing: the present one if that
+// is so already and writable accepts it, else the one that private makes, which
+// replaces it. Images lent before stay valid until f is released, but show the
+// picture as it was.
+func (f *Frame) Edit(writable func(Image) bool, private func(src Image) (Image, error)) (Image, error) {
+	if f.pixels == nil {
+		return nil, ErrNoPixels
+	}
+	if f.pixels.sole() && writable(f.pixels.image) {
+		f.stale = append(f.stale, f.pixels.takeViews()...)
+		return f.pixels.image, nil
+	}
+	img, err := private(f.pixels.image)
+	if err != nil {
+		return nil, err
+	}
+	f.Replace(img, Identity())
+	return img, nil
+}
+
+// Replace gives f a new picture, which it owns from here on. moved maps
+// positions in the old picture to positions in the new one.
+func (f *Frame) Replace(img Image, moved Affine) {
+	if f.pixels != nil {
+		f.retired = append(f.retired, f.pixels)
+	}
+	f.pixels = newPixels(img)
+	f.geometry = f.geometry.Then(moved)
+}

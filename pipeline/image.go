@@ -1,0 +1,112 @@
+package pipeline
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Image is one picture in memory. It has one owner, who closes it once. An
+// image that a Frame holds belongs to the frame.
+type Image interface {
+	Format() Format
+	// Clone returns an independent image with the same pixels. Where the
+	// pixels are never written to it may share them.
+	Clone() (Image, error)
+	Close() error
+}
+
+// Planar is an Image whose planes can be read where they lie. Plane i starts
+// at p and has rows of stride bytes; both stay valid until the image is closed.
+type Planar interface {
+	Image
+	Plane(i int) (p unsafe.Pointer, stride int)
+}
+
+// Converter is an Image that can write itself in another layout and size, both
+// in one pass. dst has rows of stride bytes. For a planar layout dst is one
+// buffer: the luma rows, then for I420 the U and the V plane with rows of
+// stride/2 bytes and (height+1)/2 of them, for NV12 one plane of rows of stride
+// bytes. A Gray8 destination is full range whatever the source is.
+type Converter interface {
+	Image
+	ConvertTo(dst unsafe.Pointer, stride int, to Format) error
+}
+
+// pixels is one image and what was converted from it, held by one or more
+// frames. Whoever drops the last reference closes it.
+type pixels struct {
+	refs  atomic.Int32
+	image Image
+
+	mu    sync.Mutex // guards views, not the conversions themselves
+	views []*view
+}
+
+// view is a conversion of an image, made once whoever asks first.
+type view struct {
+	format Format
+	once   sync.Once
+	image  Image
+	err    error
+}
+
+func newPixels(img Image) *pixels {
+	p := &pixels{image: img}
+	p.refs.Store(1)
+	return p
+}
+
+func (p *pixels) hold() *pixels {
+	p.refs.Add(1)
+	return p
+}
+
+func (p *pixels) release() error {
+	if p.refs.Add(-1) > 0 {
+		return nil
+	}
+	err := p.image.Close()
+	for _, v := range p.views {
+		if v.image == nil {
+			continue
+		}
+		if e := v.image.Close(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// sole says that no other frame holds p. Only a holder can add another, so for
+// the sole holder the answer cannot turn false behind its back.
+func (p *pixels) sole() bool { return p.refs.Load() == 1 }
+
+func (p *pixels) view(to Format, convert func(Image) (Image, error)) (Image, error) {
+	v := p.viewOf(to)
+	v.once.Do(func() { v.image, v.err = convert(p.image) })
+	return v.image, v.err
+}
+
+func (p *pixels) viewOf(to Format) *view {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range p.views {
+		if v.format == to {
+			return v
+		}
+	}
+	v := &view{format: to}
+	p.views = append(p.views, v)
+	return v
+}
+
+// takeViews empties p of its conversions, which no longer show its pixels. The
+// caller closes them when nobody can be looking any more.
+func (p *pixels) takeViews() []*view {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	views := p.views
+	p.views = nil
+	return views
+}

@@ -1,0 +1,102 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"iter"
+	"time"
+)
+
+// Session is a model session as sources, stages and sinks see it. While it
+// reconnects, what needs it fails at once with ErrNotReady. It is safe for
+// concurrent use.
+type Session interface {
+	// Command sends a command and waits for what comes of it. A refusal, be it
+	// a reply or a broadcast, is an error that wraps *Refused.
+	Command(ctx context.Context, name string, args map[string]any) (Reply, error)
+	// Check compares a command with the model's live schema. A value that is
+	// Computed is checked by name only. The error wraps ErrInvalid.
+	Check(name string, args map[string]any) error
+	// Upload sends a file that commands can then refer to.
+	Upload(ctx context.Context, file File) (FileRef, error)
+	// Schema returns the model's OpenAPI document.
+	Schema(ctx context.Context) (json.RawMessage, error)
+	// Messages yields what the model says from the call on, until ctx ends or
+	// the session does. A reader that is too slow loses the oldest.
+	Messages(ctx context.Context) iter.Seq[Message]
+	// Publish begins to send a track into the model. ErrInvalid where the
+	// model takes no such track.
+	Publish(ctx context.Context, p Publish) (SampleWriter, error)
+}
+
+// Reply is the model's answer to a command; the zero value is a bare
+// acknowledgement.
+type Reply struct {
+	Type string
+	Data map[string]any
+}
+
+// Refused is the model's refusal of a command.
+type Refused struct {
+	Command string
+	Code    string // "invalid_command", "command_error", or the model's own
+	Reason  string
+}
+
+// Error returns command, reason and code.
+func (r *Refused) Error() string {
+	return "command " + r.Command + " refused (" + r.Code + "): " + r.Reason
+}
+
+// Computed stands in a command's arguments for a value that is not known yet.
+type Computed struct{}
+
+// File is something to upload.
+type File struct {
+	Name     string
+	MIMEType string
+	Size     int64 // in bytes
+	Content  io.Reader
+}
+
+// FileRef refers to an uploaded file in a command's arguments.
+type FileRef struct {
+	UploadID string `json:"upload_id"`
+	Name     string `json:"name"`
+	MIMEType string `json:"mime_type"`
+	Size     int64  `json:"size"`
+}
+
+// Publish asks to send a track.
+type Publish struct {
+	Track string
+	// Codec to send ("vp8", "vp9", "h264"); "" leaves the choice to the answer.
+	Codec string
+	// OnKeyframe, if set, is called when the model needs a keyframe.
+	OnKeyframe func()
+	// OnBitrate, if set, is called with the rate in bit/s that the connection
+	// can carry, when that changes.
+	OnBitrate func(bps int)
+}
+
+// SampleWriter sends the access units of one published track.
+type SampleWriter interface {
+	// Codec returns what must be written.
+	Codec() string
+	// WriteSample sends one access unit, paced. ErrNotReady while the session
+	// reconnects; the track goes on by itself after that, with a keyframe.
+	WriteSample(s Sample) error
+	// Close ends the publication.
+	Close() error
+}
+
+// Sample is one access unit to be sent.
+type Sample struct {
+	Data []byte
+	PTS  time.Duration
+	// CaptureTime and UserData go into the frame metadata trailer where the
+	// model understands it.
+	CaptureTime time.Duration
+	UserData    []byte
+}

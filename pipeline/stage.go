@@ -1,0 +1,86 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+)
+
+// Stage looks at frames, one after the other, in order. It may also implement
+// [Configurer], [Resetter], [SessionUser] and io.Closer.
+type Stage interface {
+	// Process works on f in place. f is lent: see [Frame]. ErrDrop ends the
+	// frame silently; another error drops, counts and logs it; one that wraps
+	// ErrFatal ends the run. A panic is caught and treated as an error. The
+	// context ends with the run and carries the node's deadline.
+	Process(ctx context.Context, f *Frame) error
+}
+
+// StageFunc makes a function a Stage.
+type StageFunc func(ctx context.Context, f *Frame) error
+
+// Process calls fn.
+func (fn StageFunc) Process(ctx context.Context, f *Frame) error { return fn(ctx, f) }
+
+// Configurer is a Stage or Sink that wants to know the format of its pictures
+// before the first one and each time it changes, between two frames. An error
+// is one of the frame's: the next frame is tried again.
+type Configurer interface {
+	Configure(in Format) error
+}
+
+// Resetter is a Stage or Sink with a memory of earlier frames, told when the
+// next frame does not follow the last.
+type Resetter interface {
+	Reset(why Reason)
+}
+
+// SessionUser is a Stage or Sink that checks itself against its session each
+// time that is ready, before frames flow. An error of the first time ends the
+// run as a mistake in the file.
+type SessionUser interface {
+	SessionReady(ctx context.Context) error
+}
+
+// Errors that mean an action of the caller.
+var (
+	// ErrDrop is returned by a stage to end a frame.
+	ErrDrop = errors.New("frame dropped")
+	// ErrFatal is wrapped by a stage, sink or source to end the run.
+	ErrFatal = errors.New("fatal")
+	// ErrNoPixels answers who asks a message or a dropped frame for pixels.
+	ErrNoPixels = errors.New("frame has no pixels")
+	// ErrNotReady answers who uses a session that is not up. It may be tried
+	// again later.
+	ErrNotReady = errors.New("session not ready")
+	// ErrInvalid marks what no retry can mend: a command that the model does
+	// not have, a track that does not exist.
+	ErrInvalid = errors.New("invalid")
+)
+
+// Access is how a node reads pixels.
+type Access uint8
+
+// What a node asks of a frame.
+const (
+	NoRead Access = iota
+	Gray          // luma, full range
+	BGR
+	Native // whatever the decoder made, through Planar or Converter
+)
+
+// Change is how a node writes pixels.
+type Change uint8
+
+// What a node does to a frame.
+const (
+	NoWrite Change = iota
+	Edit           // in place
+	Reshape        // new pixels, of another size or place
+)
+
+// Pixels declares what a kind of node does with pixels. It serves planning:
+// copy on write protects whoever declares wrongly.
+type Pixels struct {
+	Read  Access
+	Write Change
+}
