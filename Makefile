@@ -1,0 +1,50 @@
+# make help says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# The cgo flags live in scripts/env.sh, for make as for everybody.
+env := . scripts/env.sh;
+version := $(shell git describe --tags --always --dirty 2>/dev/null)
+stamp := -X github.com/reactorpipe/reactorpipe/pipeline/app.version=$(version)
+
+# What go test gets on top, as in: make test ARGS='-run TestDrain ./pipeline/graph'
+ARGS ?= ./...
+FUZZTIME ?= 10s
+
+.PHONY: help setup build run test race fuzz lint generate check interop
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what building and testing need
+	@scripts/setup
+
+build: ## bin/reactorpipe
+	@$(env) go build -buildvcs=false -ldflags '$(stamp)' -o bin/reactorpipe ./cmd/reactorpipe
+
+run: setup build ## the quickstart: a simulated model, people found in its picture, half a minute
+	@bin/reactorpipe run configs/quickstart.yaml --duration 30s
+
+test: setup ## every test
+	@$(env) go test $(ARGS)
+
+race: setup ## every test under the race detector
+	@$(env) go test -race $(ARGS)
+
+fuzz: setup ## every fuzz target for FUZZTIME (10s)
+	@scripts/fuzz $(FUZZTIME)
+
+lint: ## gofumpt, go vet and golangci-lint, as setup ci installs them
+	@scripts/lint
+
+generate: ## rewrite the files that are made from others
+	@$(env) go generate ./...
+
+interop: setup build ## bin/reactorpipe against the real runtime, where a Python 3.12 is
+	@scripts/interop/run
+
+check: ## what CI runs
+	@.ci/run
