@@ -1,0 +1,69 @@
+package outfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Exists says what becomes of a file that is there already.
+type Exists string
+
+// What can become of it.
+const (
+	Append    Exists = "append"    // goes on behind what it holds
+	Rename    Exists = "rename"    // the new file gets a number: video-2.mp4
+	Overwrite Exists = "overwrite" // is replaced
+	Fail      Exists = "fail"      // is left alone, and the run ends
+)
+
+// Validate says whether e is one of those allowed.
+func (e Exists) Validate(allowed ...Exists) error {
+	if slices.Contains(allowed, e) {
+		return nil
+	}
+	names := make([]string, len(allowed))
+	for i, a := range allowed {
+		names[i] = string(a)
+	}
+	last := len(names) - 1
+	return fmt.Errorf("must be %s or %s, got %q", strings.Join(names[:last], ", "), names[last], string(e))
+}
+
+// Open creates the file that path leads to, and the folders above it, and
+// returns it open for writing. Its name differs from path where e is Rename and
+// path is taken.
+func Open(path string, e Exists) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	switch e {
+	case Append:
+		return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	case Overwrite:
+		return os.Create(path)
+	case Fail:
+		return create(path)
+	}
+	return createNumbered(path)
+}
+
+func create(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+func createNumbered(path string) (*os.File, error) {
+	ext := filepath.Ext(path)
+	stem := strings.TrimSuffix(path, ext)
+	for n := 2; ; n++ {
+		f, err := create(path)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+		path = fmt.Sprintf("%s-%d%s", stem, n, ext)
+	}
+}
