@@ -1,0 +1,164 @@
+package mat
+
+import (
+	"fmt"
+
+	"gocv.io/x/gocv"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// View returns the picture in BGR (CV_8UC3), for reading.
+func View(f *pipeline.Frame) (*gocv.Mat, error) {
+	format, err := formatOf(f)
+	if err != nil {
+		return nil, err
+	}
+	return view(f, bgr(format.Width, format.Height), read)
+}
+
+// Gray returns the brightness of the picture (CV_8UC1), for reading: 0 to 255
+// always, whatever the range of the stream. It never goes by BGR where the
+// stream itself has brightness.
+func Gray(f *pipeline.Frame) (*gocv.Mat, error) {
+	format, err := formatOf(f)
+	if err != nil {
+		return nil, err
+	}
+	if full := format.Layout == pipeline.Gray8 || format.Range == pipeline.Full; full && hasLuma(format.Layout) {
+		return Luma(f)
+	}
+	return view(f, gray(format.Width, format.Height), read)
+}
+
+// Luma returns the luma plane as it is in the stream (CV_8UC1), mostly 16 to
+// 235, for reading; where the decoder gave one, without a copy. A picture
+// without luma, one that was edited for instance, is converted to what a
+// limited BT.601 stream would have.
+func Luma(f *pipeline.Frame) (*gocv.Mat, error) {
+	format, err := formatOf(f)
+	if err != nil {
+		return nil, err
+	}
+	// Its range tells this view from gray.
+	return view(f, pipeline.Format{Layout: pipeline.Gray8, Width: format.Width, Height: format.Height}, luma)
+}
+
+// Scaled returns the picture in BGR and in another size, for reading, scaled and
+// converted in one pass.
+func Scaled(f *pipeline.Frame, width, height int) (*gocv.Mat, error) {
+	return view(f, bgr(width, height), read)
+}
+
+// ScaledGray is [Scaled] for [Gray].
+func ScaledGray(f *pipeline.Frame, width, height int) (*gocv.Mat, error) {
+	return view(f, gray(width, height), read)
+}
+
+// Edit returns the picture in BGR, for writing. Nobody else sees what is
+// written: if somebody does hold the same pixels, or if they are not BGR, f gets
+// a picture of its own first.
+//
+// The Mat has to stay what it is: a result of another size or type does not
+// reach the frame. Make such a picture with [New] and Replace.
+func Edit(f *pipeline.Frame) (*gocv.Mat, error) {
+	img, err := f.Edit(writable, private)
+	if err != nil {
+		return nil, err
+	}
+	return img.(*Image).Mat(), nil // private and writable see to the type
+}
+
+func writable(img pipeline.Image) bool {
+	m, ok := img.(*Image)
+	return ok && m.format.Layout == pipeline.BGR24 && m.buffer.p != nil
+}
+
+func private(src pipeline.Image) (pipeline.Image, error) {
+	format := src.Format()
+	return read(src, bgr(format.Width, format.Height))
+}
+
+func formatOf(f *pipeline.Frame) (pipeline.Format, error) {
+	img := f.Image()
+	if img == nil {
+		return pipeline.Format{}, pipeline.ErrNoPixels
+	}
+	return img.Format(), nil
+}
+
+// view returns a header over f's picture in format to, which convert makes
+// unless f is like that or somebody was here before.
+func view(f *pipeline.Frame, to pipeline.Format, convert func(pipeline.Image, pipeline.Format) (*Image, error)) (*gocv.Mat, error) {
+	if m, ok := f.Image().(*Image); ok && m.format == to {
+		return m.Mat(), nil
+	}
+	img, err := f.View(to, func(src pipeline.Image) (pipeline.Image, error) {
+		m, err := convert(src, to)
+		if err != nil {
+			return nil, err // never a typed nil
+		}
+		return m, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m, ok := img.(*Image)
+	if !ok {
+		return nil, fmt.Errorf("mat: the view of %s is another package's (%T)", to, img)
+	}
+	return m.Mat(), nil
+}
+
+// read converts src into memory from the pool.
+func read(src pipeline.Image, to pipeline.Format) (*Image, error) {
+	c, ok := src.(pipeline.Converter)
+	if !ok {
+		return nil, fmt.Errorf("mat: %s (%T) cannot convert itself to %s", src.Format(), src, to)
+	}
+	m, err := allocate(to)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.ConvertTo(m.p, m.stride, to); err != nil {
+		return nil, closing(m, err)
+	}
+	return m, nil
+}
+
+// luma wraps the luma plane of src, or has one made. A wrapped plane is src's
+// memory; a frame closes a view no later than the picture it was made of.
+func luma(src pipeline.Image, to pipeline.Format) (*Image, error) {
+	if p, ok := src.(pipeline.Planar); ok && hasLuma(src.Format().Layout) {
+		at, stride := p.Plane(0)
+		return &Image{format: to, p: at, stride: stride}, nil
+	}
+	yuv := src.Format()
+	yuv.Layout = pipeline.I420
+	return lumaOf(src, yuv, to)
+}
+
+func lumaOf(src pipeline.Image, yuv, to pipeline.Format) (*Image, error) {
+	c, ok := src.(pipeline.Converter)
+	if !ok {
+		return nil, fmt.Errorf("mat: %s (%T) cannot convert itself to %s", src.Format(), src, yuv)
+	}
+	stride := even(yuv.Width)
+	b, err := memory.take(stride*yuv.Height + stride*(even(yuv.Height)/2))
+	if err != nil {
+		return nil, err
+	}
+	m := &Image{format: to, p: b.p, stride: stride, buffer: b}
+	if err := c.ConvertTo(b.p, stride, yuv); err != nil {
+		return nil, closing(m, err)
+	}
+	return m, nil
+}
+
+func hasLuma(l pipeline.Layout) bool {
+	return l == pipeline.I420 || l == pipeline.NV12 || l == pipeline.Gray8
+}
+
+func gray(width, height int) pipeline.Format {
+	return pipeline.Format{Layout: pipeline.Gray8, Width: width, Height: height, Range: pipeline.Full}
+}
