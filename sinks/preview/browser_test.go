@@ -3,6 +3,7 @@ package preview_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"flag"
@@ -34,16 +35,17 @@ func startBrowser(t *testing.T) *browser {
 	path := findBrowser(t)
 	fromTest, in := pipe(t)
 	out, toTest := pipe(t)
-	cmd := exec.CommandContext(t.Context(), path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	cmd := exec.CommandContext(ctx, path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
 		"--window-size=1400,860", "--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
 	cmd.ExtraFiles = []*os.File{fromTest, toTest} // its 3 and 4
-	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = fromTest.Close(), toTest.Close()
 	b := &browser{t: t, in: in, out: bufio.NewReader(out)}
 	t.Cleanup(func() {
+		defer cancel()
 		b.session = ""
 		b.call("Browser.close", nil)
 		if err := cmd.Wait(); err != nil {
@@ -161,7 +163,7 @@ func (b *browser) decode(data json.RawMessage, v any) {
 func TestPageInABrowser(t *testing.T) {
 	b := startBrowser(t)
 	sink, session, url := open(t, preview.Default(), new(bytes.Buffer))
-	feed(t, sink, 640, 360)
+	defer feed(t, sink, 640, 360)()
 	session.Note(pipeline.CommandRecord{
 		Time: time.Now(), Command: "set_prompt", Args: map[string]any{"prompt": "a crowd of 4 <b>people</b>"},
 		Outcome: pipeline.CommandSent, Reply: pipeline.Reply{Type: "prompt_accepted"}, RoundTrip: 12 * time.Millisecond,
