@@ -109,7 +109,9 @@ type replyJSON struct {
 	Data map[string]any `json:"data,omitempty"`
 }
 
-// Ledger is a [Session] that remembers its commands.
+// Ledger is a [Session] that remembers its commands: each that came to an end,
+// with the Cause in its context. A try that fails with ErrNotReady is no end:
+// who tries says what became of it, through [Noter].
 type Ledger interface {
 	// Commands returns the records made after the first n, oldest first, as
 	// far as they are still kept, and the number to ask with next time. The
