@@ -1,0 +1,255 @@
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pion/transport/v5"
+)
+
+// Version is what this client calls itself towards servers.
+const Version = "0.1.0"
+
+// hooks let tests run on a virtual network.
+type hooks struct {
+	net  transport.Net
+	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Bounds of one HTTP exchange. Answers are small documents; an error's body is
+// only quoted.
+const (
+	requestTimeout = 15 * time.Second
+	maxBody        = 16 << 20
+	maxQuoted      = 300
+)
+
+// api is the HTTP side of a session: the coordinator, or a local runtime.
+type api struct {
+	base   string
+	local  bool
+	http   *http.Client
+	tokens *tokens
+	log    *slog.Logger
+}
+
+func newAPI(cfg Config) *api {
+	dial := cfg.hooks.dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+	}
+	t := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dial,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     30 * time.Second,
+		MaxIdleConnsPerHost: 4,
+		ForceAttemptHTTP2:   true,
+	}
+	if cfg.Local {
+		// A local runtime has no name that a certificate could hold, and gets
+		// no credentials.
+		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	}
+	a := &api{base: cfg.BaseURL, local: cfg.Local, log: cfg.Logger}
+	a.http = &http.Client{Transport: t, CheckRedirect: sameHost}
+	a.tokens = newTokens(cfg, a)
+	return a
+}
+
+// close lets go of the connections that are kept alive.
+func (a *api) close() { a.http.CloseIdleConnections() }
+
+// sameHost follows redirects within a host only: keys and tokens, which travel
+// along, are for nobody else.
+func sameHost(next *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if len(via) >= 5 || next.URL.Host != first.Host || next.URL.Scheme != first.Scheme {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// exchange is one request and what is made of its answer.
+type exchange struct {
+	op     string // the caller's operation, for errors
+	hop    string // this step of it
+	method string
+	path   string
+	body   any // sent as JSON, unless nil
+	out    any // decoded from JSON where the status is 200 or 201, unless nil
+	// signalling adds the WebRTC version.
+	signalling bool
+}
+
+// do runs an exchange and returns the answer's status. Any but 2xx is an error.
+func (a *api) do(ctx context.Context, x exchange) (int, error) {
+	token, err := a.tokens.get(ctx, x.op)
+	if err != nil {
+		return 0, err
+	}
+	h := http.Header{}
+	h.Set("Reactor-API-Version", "1")
+	h.Set("Reactor-API-Accept-Version", "1")
+	if x.signalling {
+		h.Set("Reactor-WebRTC-Version", "1.0")
+	}
+	if token != "" {
+		h.Set("Authorization", "Bearer "+token)
+	}
+	return a.send(ctx, x, h)
+}
+
+func (a *api) send(ctx context.Context, x exchange, h http.Header) (int, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, errRequestTimeout)
+	defer cancel()
+	req, err := a.request(ctx, x, h)
+	if err != nil {
+		return 0, &Error{Code: CodeInternal, Component: componentAPI, Operation: x.op, Message: x.hop + ": " + err.Error()}
+	}
+	resp, err := a.http.Do(req)
+	if err != nil {
+		return 0, a.transportError(ctx, x, err)
+	}
+	defer drain(resp.Body)
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return resp.StatusCode, a.statusError(x, resp)
+	}
+	if x.out == nil || resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
+		return resp.StatusCode, nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(x.out); err != nil {
+		if ctx.Err() != nil {
+			return 0, a.transportError(ctx, x, err)
+		}
+		return resp.StatusCode, &Error{
+			Code: CodeDecode, Component: componentAPI, Operation: x.op, Status: resp.StatusCode,
+			Message: fmt.Sprintf("answer to %s: %v", x.hop, err),
+		}
+	}
+	return resp.StatusCode, nil
+}
+
+var errRequestTimeout = errors.New("no answer within " + requestTimeout.String())
+
+func (a *api) request(ctx context.Context, x exchange, h http.Header) (*http.Request, error) {
+	var body io.Reader
+	if x.body != nil {
+		b, err := json.Marshal(x.body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(b)
+		h.Set("Content-Type", "application/json")
+	}
+	req, err := http.NewRequestWithContext(ctx, x.method, a.base+x.path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header = h
+	return req, nil
+}
+
+// drain reads what is left of an answer, within reason, so that its connection
+// can be used again.
+func drain(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, 64<<10)
+	_ = body.Close()
+}
+
+// transportError is the error of a request without an answer. The URL, which
+// may hold a signature, stays out of it.
+func (a *api) transportError(ctx context.Context, x exchange, err error) error {
+	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errRequestTimeout) {
+		return interrupted(ctx, componentAPI, x.op)
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	e := &Error{Code: CodeNetwork, Component: componentAPI, Operation: x.op, Recoverable: true, cause: err}
+	if errors.Is(context.Cause(ctx), errRequestTimeout) {
+		e.Code, err = CodeTimeout, errRequestTimeout
+	}
+	e.Message = a.tokens.redact(fmt.Sprintf("%s at %s: %v", x.hop, redactURL(a.base), err))
+	return e
+}
+
+// statusError is the error of an answer other than 2xx.
+func (a *api) statusError(x exchange, resp *http.Response) error {
+	text := quote(resp.Body)
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		text = "redirect to another host not followed"
+	}
+	e := &Error{
+		Code: statusCode(resp.StatusCode), Component: componentAPI, Operation: x.op, Status: resp.StatusCode,
+		Message: a.tokens.redact(fmt.Sprintf("unexpected HTTP status %d from %s: %s", resp.StatusCode, x.hop, text)),
+	}
+	e.Recoverable = recoverable(e.Code)
+	if e.Code == CodeVersionMismatch {
+		e.Status = 0
+		return e
+	}
+	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"))
+	return e
+}
+
+// quote returns the start of an error's body: the detail, where it is the
+// runtime's {"detail": "..."}.
+func quote(body io.Reader) string {
+	b, _ := io.ReadAll(io.LimitReader(body, 16<<10))
+	var d struct {
+		Detail any `json:"detail"`
+	}
+	text := strings.TrimSpace(string(b))
+	if json.Unmarshal(b, &d) == nil && d.Detail != nil {
+		text = fmt.Sprint(d.Detail)
+	}
+	if text == "" {
+		return "no details"
+	}
+	if len(text) > maxQuoted {
+		text = text[:maxQuoted] + "…"
+	}
+	return strings.ToValidUTF8(text, "?")
+}
+
+func statusCode(status int) string {
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return CodeUnauthorized
+	case status == http.StatusNotFound:
+		return CodeNotFound
+	case status == http.StatusConflict:
+		return CodeConflict
+	case status == http.StatusUpgradeRequired, status == http.StatusNotImplemented:
+		return CodeVersionMismatch
+	case status == http.StatusTooManyRequests:
+		return CodeRateLimited
+	case status >= 400 && status < 500:
+		return CodeBadRequest
+	}
+	return CodeServer
+}
+
+// retryAfter reads a Retry-After header of delta-seconds; a date counts as none.
+func retryAfter(s string) time.Duration {
+	seconds, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(seconds) || seconds < 0 || seconds > math.MaxInt32 {
+		return 0
+	}
+	return time.Duration(seconds * float64(time.Second))
+}

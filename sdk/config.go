@@ -1,0 +1,169 @@
+package sdk
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Where sessions come from when [Config.BaseURL] is empty.
+const (
+	CloudURL = "https://api.reactor.inc"
+	LocalURL = "http://localhost:8080"
+)
+
+// Config says which session to open and how. The environment is never read, but
+// for the proxy variables of net/http.
+type Config struct {
+	// Model is the model's name, "owner/name". A local runtime has one model
+	// and needs no name.
+	Model string
+	// APIKey is exchanged for a token. Token is used as it is, and wins.
+	APIKey string
+	Token  string
+	// BaseURL of the coordinator or local runtime; [CloudURL] or [LocalURL] if empty.
+	BaseURL string
+	// Local says that BaseURL is a local runtime. It gets no credentials, and its
+	// TLS certificate is not verified.
+	Local bool
+
+	// SessionID adopts a running session instead of creating one. It is then
+	// never ended by Close. ConnectionID, with it, takes a connection that
+	// somebody registered for this client.
+	SessionID    string
+	ConnectionID uint32
+	// MaxSessionDuration bounds the sessions that a token minted here creates;
+	// whole seconds, 0 for no bound.
+	MaxSessionDuration time.Duration
+
+	// Codecs are the video codecs to offer for receiving; the server chooses,
+	// so offer only what is wanted. One of vp8, vp9, h264, h265, av1 each.
+	// Default: vp8, vp9, h264.
+	Codecs []string
+	// ICEServers replace those that the server names. For a local runtime they
+	// replace the server's own as well.
+	ICEServers []ICEServer
+	// NoAutoResume leaves received tracks paused until [Track.Resume].
+	NoAutoResume bool
+	// ReceiveBuffer is the size of the sockets' receive buffers in bytes.
+	// Default: 4 MiB, for bursts of keyframes.
+	ReceiveBuffer int
+	// ReconnectWindow is how long a lost connection is tried again. Default:
+	// what the server keeps a session without client, 60 s for a local runtime
+	// and 30 s otherwise. Negative: never.
+	ReconnectWindow time.Duration
+
+	// Logger gets changes of state and trouble. Default: nothing is logged.
+	Logger *slog.Logger
+
+	hooks hooks
+}
+
+// ICEServer is a STUN or TURN server.
+type ICEServer struct {
+	URLs               []string
+	Username, Password string
+}
+
+// videoCodecs are the codecs that can be offered, in the order of the default.
+var videoCodecs = []string{"vp8", "vp9", "h264", "h265", "av1"}
+
+// defaultCodecs leave out what few decode (AV1, which cannot carry frame
+// metadata either) and what few send (H.265).
+var defaultCodecs = videoCodecs[:3]
+
+// defaultReceiveBuffer holds the bursts of several 1080p keyframes.
+const defaultReceiveBuffer = 4 << 20
+
+// The client-less windows of the two kinds of server.
+const (
+	localWindow = 60 * time.Second
+	cloudWindow = 30 * time.Second
+)
+
+// complete checks the configuration and fills in the defaults.
+func (c Config) complete() (Config, error) {
+	if c.BaseURL == "" || c.Local && strings.TrimRight(c.BaseURL, "/") == CloudURL {
+		c.BaseURL = CloudURL
+		if c.Local {
+			c.BaseURL = LocalURL
+		}
+	}
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if len(c.Codecs) == 0 {
+		c.Codecs = defaultCodecs
+	}
+	if c.ReceiveBuffer <= 0 {
+		c.ReceiveBuffer = defaultReceiveBuffer
+	}
+	if c.ReconnectWindow == 0 {
+		c.ReconnectWindow = cloudWindow
+		if c.Local {
+			c.ReconnectWindow = localWindow
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c, c.validate()
+}
+
+func (c Config) validate() error {
+	var errs []error
+	u, err := url.Parse(c.BaseURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		errs = append(errs, fmt.Errorf("base URL: must be http(s)://host[:port], got %q", redactURL(c.BaseURL)))
+	}
+	if c.Model == "" && !c.Local && c.SessionID == "" {
+		errs = append(errs, errors.New("model: must be set"))
+	}
+	for i, codec := range c.Codecs {
+		if !slices.Contains(videoCodecs, codec) {
+			errs = append(errs, fmt.Errorf("codecs[%d]: must be one of %s, got %q", i, strings.Join(videoCodecs, ", "), codec))
+		}
+	}
+	if c.ConnectionID != 0 && c.SessionID == "" {
+		errs = append(errs, errors.New("connection id: needs a session id"))
+	}
+	if c.MaxSessionDuration < 0 {
+		errs = append(errs, fmt.Errorf("max session duration: must not be negative, got %s", c.MaxSessionDuration))
+	}
+	return errors.Join(errs...)
+}
+
+// redactURL removes what may be secret from a URL: user, query and fragment.
+func redactURL(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "(not a URL)"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// nearby says that the server's own addresses are reachable as they are, so
+// that no STUN server is needed: a runtime on this machine or this network.
+func (c Config) nearby() bool {
+	host := c.host()
+	addr, err := netip.ParseAddr(host)
+	return c.Local && (host == "localhost" || err == nil && (addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast()))
+}
+
+// loopback says that the server is on this machine.
+func (c Config) loopback() bool {
+	host := c.host()
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+func (c Config) host() string {
+	u, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+}

@@ -1,0 +1,539 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/interceptor/pkg/cc"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/reactorpipe/reactorpipe/sdk/wire"
+)
+
+// conn is one peer connection of a session. A reconnect makes a new one.
+type conn struct {
+	session *Session
+	log     *slog.Logger
+	epoch   int
+	pc      *webrtc.PeerConnection
+	bwe     cc.BandwidthEstimator
+	remb    atomic.Uint64 // bit/s, 0 before there was one
+	data    *channel
+	control *channel
+	calls   calls
+	senders map[string]*sender // by track
+	mids    map[string]*Track
+	// metadata says that frame trailers were agreed. Set before the channels open.
+	metadata bool
+
+	connected chan struct{} // closed when the transport is up
+	up        sync.Once
+	lost      chan struct{} // closed when it is no more
+	loss      sync.Once
+	cause     error // set before lost is closed
+	cancel    context.CancelFunc
+
+	mu      sync.Mutex // guards what follows
+	closed  bool       // no goroutine is started any more
+	workers sync.WaitGroup
+}
+
+// lose marks the connection as lost, once. It may be called from anywhere.
+func (c *conn) lose(cause error) {
+	c.loss.Do(func() {
+		c.cause = cause
+		c.calls.fail(cause)
+		close(c.lost)
+	})
+}
+
+// spawn runs f in a goroutine that close waits for.
+func (c *conn) spawn(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.workers.Add(1)
+	go func() {
+		defer c.workers.Done()
+		f()
+	}()
+}
+
+// close ends the connection and waits for its goroutines.
+func (c *conn) close() {
+	c.lose(ErrClosed)
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	if c.pc != nil {
+		_ = c.pc.GracefulClose()
+	}
+	c.workers.Wait()
+}
+
+// dial makes a connection up to the point where both sides are ready.
+func (s *Session) dial(ctx context.Context, op string) (*conn, error) {
+	s.mu.Lock()
+	s.epoch++
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c := &conn{
+		session: s, log: s.log, epoch: s.epoch, senders: map[string]*sender{}, mids: map[string]*Track{},
+		connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel,
+	}
+	s.mu.Unlock()
+	if err := c.negotiate(ctx, life, s.signalling(op)); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// negotiate exchanges descriptions and waits until the peer is connected and
+// both channels are open. life is the connection's own context.
+func (c *conn) negotiate(ctx, life context.Context, g signalling) error {
+	servers, override, err := c.iceServers(ctx, g)
+	if err != nil {
+		return err
+	}
+	local, trickle, err := c.prepare(servers, g.op)
+	if err != nil {
+		return err
+	}
+	id, again, err := c.session.connection(ctx, g)
+	if err != nil {
+		return err
+	}
+	c.spawn(func() { trickle.run(life, g, id, c.log) })
+	features := wire.Features{FrameMetadata: c.session.cfg.metadata(), MaxMessage: wire.MaxChunkedMessage}
+	o := offer{SDP: features.Insert(local), Mapping: c.mapping(), Client: thisClient, ICEServers: override}
+	if err := g.offer(ctx, id, o, again); err != nil {
+		return err
+	}
+	c.session.offered(id)
+	remote, id, err := g.answer(ctx, id)
+	if err != nil {
+		return err
+	}
+	c.session.answered(id)
+	if err := c.accept(remote, features, g.op); err != nil {
+		return err
+	}
+	trickle.answered()
+	return c.gate(ctx, g.op)
+}
+
+// metadata says whether to offer frame trailers: AV1 cannot carry them, its
+// packetizer takes them for an OBU.
+func (c Config) metadata() bool {
+	for _, name := range c.Codecs {
+		if name == "av1" {
+			return false
+		}
+	}
+	return true
+}
+
+// iceServers returns the servers for our side, and those to impose on a local
+// runtime. One that is nearby needs none.
+func (c *conn) iceServers(ctx context.Context, g signalling) ([]webrtc.ICEServer, *[]iceServer, error) {
+	cfg := c.session.cfg
+	configured := fromConfig(cfg.ICEServers)
+	if cfg.nearby() || cfg.Local && len(configured) > 0 {
+		return toPion(configured), &configured, nil
+	}
+	if len(configured) > 0 {
+		return toPion(configured), nil, nil
+	}
+	servers, err := g.iceServers(ctx)
+	return toPion(servers), nil, err
+}
+
+// connection returns the id to offer on, and whether it carried a connection.
+func (s *Session) connection(ctx context.Context, g signalling) (id uint32, again bool, err error) {
+	s.mu.Lock()
+	id, again = s.connID, s.hasOffered
+	s.mu.Unlock()
+	if id != 0 {
+		return id, again, nil
+	}
+	if id, err = g.register(ctx); err != nil {
+		return 0, false, err
+	}
+	s.answered(id)
+	return id, false, nil
+}
+
+func (s *Session) offered(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connID, s.hasOffered = id, true
+}
+
+func (s *Session) answered(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connID = id
+}
+
+// prepare builds the peer connection and returns its offer. Media sections come
+// in the order of the tracks, the data channels last.
+func (c *conn) prepare(servers []webrtc.ICEServer, op string) (string, *trickle, error) {
+	fail := func(err error) (string, *trickle, error) {
+		return "", nil, gpuErrorf(CodeTransport, op, "%v", err)
+	}
+	e, err := newEngine(c.session.cfg, c.log)
+	if err != nil {
+		return fail(err)
+	}
+	if c.pc, err = e.api.NewPeerConnection(webrtc.Configuration{ICEServers: servers}); err != nil {
+		return fail(err)
+	}
+	c.bwe = <-e.bwe
+	trickle := newTrickle()
+	c.pc.OnICECandidate(trickle.add)
+	c.pc.OnConnectionStateChange(c.stateChanged)
+	c.pc.OnTrack(c.receive)
+	if err := c.addTracks(e); err != nil {
+		return fail(err)
+	}
+	if c.data, err = newChannel(c.pc, wire.DataChannel, c.dispatch(wire.DataChannel), c.lose); err != nil {
+		return fail(err)
+	}
+	if c.control, err = newChannel(c.pc, wire.ControlChannel, c.dispatch(wire.ControlChannel), c.lose); err != nil {
+		return fail(err)
+	}
+	local, err := c.pc.CreateOffer(nil)
+	if err != nil {
+		return fail(err)
+	}
+	if err := c.pc.SetLocalDescription(local); err != nil {
+		return fail(err)
+	}
+	return local.SDP, trickle, nil
+}
+
+func (c *conn) addTracks(e *engine) error {
+	for _, t := range c.session.tracks {
+		if err := c.addTrack(e, t); err != nil {
+			return fmt.Errorf("track %s: %w", t.info.Name, err)
+		}
+	}
+	return nil
+}
+
+func (c *conn) addTrack(e *engine, t *Track) error {
+	kind := webrtc.RTPCodecTypeVideo
+	if t.info.Kind == Audio {
+		kind = webrtc.RTPCodecTypeAudio
+	}
+	if t.info.Direction == SendOnly {
+		s := newSender(c, t, kind)
+		c.senders[t.info.Name] = s
+		tr, err := c.pc.AddTransceiverFromTrack(s, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly})
+		if err != nil {
+			return err
+		}
+		s.transceiver = tr
+		if kind == webrtc.RTPCodecTypeAudio {
+			return nil
+		}
+		return tr.SetCodecPreferences(e.send)
+	}
+	tr, err := c.pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})
+	if err != nil || kind == webrtc.RTPCodecTypeAudio {
+		return err
+	}
+	return tr.SetCodecPreferences(e.recv)
+}
+
+// mapping ties the media sections to the tracks' names. Valid after the local
+// description is set.
+func (c *conn) mapping() []trackMapping {
+	var out []trackMapping
+	for i, tr := range c.pc.GetTransceivers() {
+		t := c.session.tracks[i]
+		c.mids[tr.Mid()] = t
+		out = append(out, trackMapping{MID: tr.Mid(), Name: t.info.Name, Kind: t.info.Kind, Direction: t.info.Direction})
+	}
+	return out
+}
+
+// accept checks and applies the answer.
+func (c *conn) accept(remote string, offered wire.Features, op string) error {
+	parts, err := sections(remote)
+	if err != nil {
+		return gpuErrorf(CodeDecode, op, "sdp answer: %v", err)
+	}
+	for i, part := range parts {
+		t := c.mids[part.mid]
+		if t == nil {
+			continue
+		}
+		if s := c.senders[t.info.Name]; s != nil && !part.rejected {
+			s.codecs = part.codecs
+		}
+		// A rejected first section takes the whole bundle with it.
+		if part.rejected && (i == 0 || t.info.Direction == ReceiveOnly) {
+			return gpuErrorf(CodeNoCodec, op, "the server rejected track %s: it knows none of the codecs offered (%s)", t.info.Name, c.offeredCodecs(t))
+		}
+	}
+	common := offered.Common(wire.ParseFeatures(remote))
+	c.metadata = common.FrameMetadata
+	c.data.agree(common)
+	c.control.agree(common)
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: remote}); err != nil {
+		return gpuErrorf(CodeTransport, op, "sdp answer: %v", err)
+	}
+	for _, s := range c.senders {
+		c.spawn(s.readFeedback)
+	}
+	return nil
+}
+
+func (c *conn) offeredCodecs(t *Track) string {
+	switch {
+	case t.info.Kind == Audio:
+		return "opus"
+	case t.info.Direction == SendOnly:
+		return strings.Join(sendCodecs, ", ")
+	}
+	return strings.Join(c.session.cfg.Codecs, ", ")
+}
+
+// gateTimeout is what connecting may take after the answer.
+const gateTimeout = 30 * time.Second
+
+func (c *conn) gate(ctx context.Context, op string) error {
+	timeout := time.NewTimer(gateTimeout)
+	defer timeout.Stop()
+	for _, ready := range []chan struct{}{c.connected, c.data.open, c.control.open} {
+		select {
+		case <-ready:
+		case <-c.lost:
+			return gpuErrorf(CodeTransport, op, "peer connection not established: %v", c.cause)
+		case <-ctx.Done():
+			return interrupted(ctx, componentGPU, op)
+		case <-timeout.C:
+			return gpuErrorf(CodeTimeout, op, "timed out: peer connection not ready within %s (no network path to the server?)", gateTimeout)
+		}
+	}
+	return nil
+}
+
+func (c *conn) stateChanged(state webrtc.PeerConnectionState) {
+	switch state {
+	case webrtc.PeerConnectionStateConnected:
+		c.up.Do(func() { close(c.connected) })
+	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+		c.lose(fmt.Errorf("peer connection state: %s", state))
+	}
+}
+
+// receive reads one incoming stream until the connection ends.
+func (c *conn) receive(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+	t := c.trackOf(receiver)
+	if t == nil {
+		return
+	}
+	t.source.Store(&remoteSource{conn: c, ssrc: uint32(remote.SSRC())})
+	c.spawn(func() { c.readReports(t, receiver, uint32(remote.SSRC()), remote.Codec().ClockRate) })
+	c.spawn(func() { c.readPackets(t, remote, receiver) })
+}
+
+func (c *conn) trackOf(receiver *webrtc.RTPReceiver) *Track {
+	for _, tr := range c.pc.GetTransceivers() {
+		if tr.Receiver() == receiver {
+			return c.mids[tr.Mid()]
+		}
+	}
+	return nil
+}
+
+// slabSize holds some fifty packets: one allocation for all of them.
+const slabSize = 64 << 10
+
+func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+	var names [128]string
+	for _, p := range receiver.GetParameters().Codecs {
+		names[p.PayloadType&0x7f] = codecName(p.MimeType)
+	}
+	var slab []byte
+	for {
+		if len(slab) < receiveMTU {
+			slab = make([]byte, slabSize)
+		}
+		n, _, err := remote.Read(slab[:receiveMTU])
+		now := time.Now()
+		if errors.Is(err, webrtc.ErrCodecNotFound) {
+			continue // a payload type that was not agreed
+		}
+		if err != nil {
+			return
+		}
+		p := &rtp.Packet{}
+		if p.Unmarshal(slab[:n:n]) != nil {
+			continue
+		}
+		slab = slab[n:]
+		t.queue.push(Packet{Packet: p, Arrival: now, Codec: names[p.PayloadType], Epoch: c.epoch})
+	}
+}
+
+// readReports follows the sender reports of a stream. Reading is also what
+// drives the interceptors.
+func (c *conn) readReports(t *Track, receiver *webrtc.RTPReceiver, ssrc, clock uint32) {
+	for {
+		packets, _, err := receiver.ReadRTCP()
+		if c.readEnds(err) {
+			return
+		}
+		for _, p := range packets {
+			if r, ok := p.(*rtcp.SenderReport); ok && r.SSRC == ssrc && r.NTPTime != 0 {
+				t.report.Store(&senderReport{rtp: r.RTPTime, wall: ntpTime(r.NTPTime), clock: clock, ssrc: ssrc})
+			}
+		}
+	}
+}
+
+// readEnds tells the end of a stream from a packet that could not be read.
+func (c *conn) readEnds(err error) bool {
+	if err == nil {
+		return false
+	}
+	select {
+	case <-c.lost:
+		return true
+	default:
+		return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
+	}
+}
+
+// write encodes a message and sends it on its channel.
+func (c *conn) write(op string, m wire.ClientMessage) error {
+	p, err := wire.EncodeClient(wire.V1, m)
+	if err != nil {
+		return gpuErrorf(CodeDecode, op, "%v", err)
+	}
+	select {
+	case <-c.lost:
+		return gpuErrorf(CodeDisconnected, op, "connection lost: %v", c.cause)
+	default:
+	}
+	if p.Channel == wire.ControlChannel {
+		return c.control.send(op, p)
+	}
+	return c.data.send(op, p)
+}
+
+// request sends a control request and waits for its answer.
+func (c *conn) request(ctx context.Context, op string, m *wire.ControlClientMessage) (*wire.ControlServerMessage, error) {
+	id := c.session.requestID("ctrl", &c.session.controlIDs)
+	m.RequestId, m.Kind = id, wire.MessageKind_MESSAGE_KIND_REQUEST
+	reply := c.calls.request(id, op)
+	defer c.calls.drop(id)
+	if err := c.write(op, m); err != nil {
+		return nil, err
+	}
+	timeout := time.NewTimer(replyTimeout)
+	defer timeout.Stop()
+	select {
+	case a := <-reply:
+		if a.err != nil {
+			return nil, a.err
+		}
+		if e := a.control.GetError(); e != nil {
+			return nil, refusal(e.GetCode(), op, e.GetMessage())
+		}
+		return a.control, nil
+	case <-timeout.C:
+		return nil, gpuErrorf(CodeTimeout, op, "timed out: no answer within %s", replyTimeout)
+	case <-ctx.Done():
+		return nil, interrupted(ctx, componentGPU, op)
+	}
+}
+
+// announce tells the server whether we want a track's frames.
+func (c *conn) announce(t *Track) error {
+	m := &wire.ControlClientMessage{Kind: wire.MessageKind_MESSAGE_KIND_NOTIFICATION}
+	if t.Paused() {
+		m.Payload = &wire.ControlClientMessage_PauseTrack{PauseTrack: &wire.PauseTrack{Name: t.info.Name}}
+		return c.write("pause_track", m)
+	}
+	m.Payload = &wire.ControlClientMessage_ResumeTrack{ResumeTrack: &wire.ResumeTrack{Name: t.info.Name}}
+	return c.write("resume_track", m)
+}
+
+func (c *conn) schema(ctx context.Context, op string) (json.RawMessage, error) {
+	m, err := c.request(ctx, op, &wire.ControlClientMessage{
+		Payload: &wire.ControlClientMessage_RequestSchema{RequestSchema: &wire.RequestSchema{}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if m.GetModelSchema() == nil {
+		return nil, gpuErrorf(CodeDecode, op, "the answer holds no schema")
+	}
+	doc, err := json.Marshal(wire.Map(m.GetModelSchema().GetOpenapi()))
+	if err != nil {
+		return nil, gpuErrorf(CodeDecode, op, "%v", err)
+	}
+	return doc, nil
+}
+
+// The server takes a connection without a frame for 20 s as dead.
+const (
+	pingInterval = 10 * time.Second
+	statInterval = time.Second
+)
+
+// keepAlive pings, and measures the round trip, until the connection ends.
+func (c *conn) keepAlive() {
+	pings, stats := time.NewTicker(pingInterval), time.NewTicker(statInterval)
+	defer pings.Stop()
+	defer stats.Stop()
+	for {
+		c.measure()
+		select {
+		case <-c.lost:
+			return
+		case <-pings.C:
+			c.ping()
+		case <-stats.C:
+		}
+	}
+}
+
+func (c *conn) ping() {
+	_ = c.write("ping", &wire.ControlClientMessage{
+		Kind: wire.MessageKind_MESSAGE_KIND_NOTIFICATION, Payload: &wire.ControlClientMessage_Ping{Ping: &wire.Ping{}},
+	})
+}
+
+func (c *conn) measure() {
+	pair, ok := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
+	if ok && pair.CurrentRoundTripTime > 0 {
+		c.session.rtt.Store(int64(pair.CurrentRoundTripTime * float64(time.Second)))
+	}
+}
+
+// bitrate is what can be sent, in bit/s: the estimate made from transport-wide
+// feedback, or what the receiver estimates where it sends that instead.
+func (c *conn) bitrate() int {
+	if remb := c.remb.Load(); remb > 0 {
+		return int(min(remb, mostBitrate))
+	}
+	return c.bwe.GetTargetBitrate()
+}

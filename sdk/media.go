@@ -1,0 +1,200 @@
+package sdk
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/cc"
+	"github.com/pion/interceptor/pkg/gcc"
+	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/logging"
+	"github.com/pion/sdp/v3"
+	"github.com/pion/webrtc/v4"
+)
+
+// Bounds of the estimate of what can be sent, in bit/s. The start is what a
+// 720p picture needs; the end is what the reference server takes.
+const (
+	firstBitrate = 2_000_000
+	leastBitrate = 100_000
+	mostBitrate  = 10_000_000
+)
+
+// nackInterval is how often missing packets are asked for: pion's own 100 ms
+// would miss the deadline of a jitter buffer.
+const nackInterval = 20 * time.Millisecond
+
+// engine makes the peer connections of one session.
+type engine struct {
+	api  *webrtc.API
+	recv []webrtc.RTPCodecParameters
+	send []webrtc.RTPCodecParameters
+	bwe  chan cc.BandwidthEstimator // of the connection just made
+}
+
+// newEngine builds pion for one connection. RTX, RED and FEC are never offered:
+// the server would wrap its video in RED, and RTX repairs stay hidden from the
+// NACK generator.
+func newEngine(cfg Config, log *slog.Logger) (*engine, error) {
+	m := &webrtc.MediaEngine{}
+	e := &engine{bwe: make(chan cc.BandwidthEstimator, 1)}
+	for _, name := range videoCodecs {
+		wanted := slices.Contains(cfg.Codecs, name)
+		if !wanted && !slices.Contains(sendCodecs, name) {
+			continue
+		}
+		for _, p := range codecParameters(name) {
+			if err := m.RegisterCodec(p, webrtc.RTPCodecTypeVideo); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, name := range cfg.Codecs {
+		e.recv = append(e.recv, codecParameters(name)...)
+	}
+	for _, name := range sendCodecs {
+		e.send = append(e.send, codecParameters(name)...)
+	}
+	if err := m.RegisterCodec(opus, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, err
+	}
+	r := &interceptor.Registry{}
+	if err := e.intercept(m, r); err != nil {
+		return nil, err
+	}
+	settings, err := newSettings(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	e.api = webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(settings))
+	return e, nil
+}
+
+// intercept registers the interceptors. What is added last sees an outgoing
+// packet first: the estimator needs the number that the header extension adds,
+// and the responder's repairs go through the estimator.
+func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry) error {
+	estimator, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
+		return gcc.NewSendSideBWE(
+			gcc.SendSideBWEInitialBitrate(firstBitrate), gcc.SendSideBWEMinBitrate(leastBitrate),
+			gcc.SendSideBWEMaxBitrate(mostBitrate), gcc.SendSideBWEPacer(gcc.NewNoOpPacer()),
+		)
+	})
+	if err != nil {
+		return err
+	}
+	estimator.OnNewPeerConnection(func(_ string, b cc.BandwidthEstimator) { e.bwe <- b })
+	r.Add(estimator)
+	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
+		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESMidURI}, kind); err != nil {
+			return err
+		}
+	}
+	if err := webrtc.ConfigureNackWithOptions(m, r, []nack.GeneratorOption{
+		nack.GeneratorInterval(nackInterval), nack.GeneratorSize(4096), nack.GeneratorMaxNacksPerPacket(10),
+	}, nack.ResponderSize(4096)); err != nil {
+		return err
+	}
+	if err := webrtc.ConfigureRTCPReports(r); err != nil {
+		return err
+	}
+	if err := webrtc.ConfigureTWCCSender(m, r); err != nil {
+		return err
+	}
+	return webrtc.ConfigureTWCCHeaderExtensionSender(m, r)
+}
+
+func newSettings(cfg Config, log *slog.Logger) (webrtc.SettingEngine, error) {
+	s := webrtc.SettingEngine{LoggerFactory: pionLogs{log}}
+	network, err := newBufferedNet(cfg.hooks.net, cfg.ReceiveBuffer, log)
+	if err != nil {
+		return s, err
+	}
+	s.SetNet(network)
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetIncludeLoopbackCandidate(cfg.loopback())
+	s.SetReceiveMTU(receiveMTU)
+	return s, nil
+}
+
+// receiveMTU holds any packet of an Ethernet path.
+const receiveMTU = 1600
+
+// sendCodecs are the codecs that published tracks are offered in.
+var sendCodecs = []string{"vp8", "vp9", "h264"}
+
+var videoFeedback = []webrtc.RTCPFeedback{{Type: "goog-remb"}, {Type: "ccm", Parameter: "fir"}}
+
+var opus = webrtc.RTPCodecParameters{
+	RTPCodecCapability: webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+	},
+	PayloadType: 111,
+}
+
+// codecParameters are the forms in which a codec is offered. H.264 is offered
+// first as what every sender has; decoders take more than they offer.
+func codecParameters(name string) []webrtc.RTPCodecParameters {
+	switch name {
+	case "vp8":
+		return []webrtc.RTPCodecParameters{videoCodec(webrtc.MimeTypeVP8, "", 96)}
+	case "vp9":
+		return []webrtc.RTPCodecParameters{videoCodec(webrtc.MimeTypeVP9, "profile-id=0", 98)}
+	case "h264":
+		const asymmetric = "level-asymmetry-allowed=1;packetization-mode=%d;profile-level-id=%s"
+		return []webrtc.RTPCodecParameters{
+			videoCodec(webrtc.MimeTypeH264, fmt.Sprintf(asymmetric, 1, "42e01f"), 102),
+			videoCodec(webrtc.MimeTypeH264, fmt.Sprintf(asymmetric, 0, "42e01f"), 104),
+			videoCodec(webrtc.MimeTypeH264, fmt.Sprintf(asymmetric, 1, "4d001f"), 106),
+			videoCodec(webrtc.MimeTypeH264, fmt.Sprintf(asymmetric, 1, "64001f"), 108),
+		}
+	case "h265":
+		return []webrtc.RTPCodecParameters{videoCodec(webrtc.MimeTypeH265, "", 116)}
+	case "av1":
+		return []webrtc.RTPCodecParameters{videoCodec(webrtc.MimeTypeAV1, "level-idx=5;profile=0;tier=0", 118)}
+	}
+	return nil
+}
+
+func videoCodec(mime, fmtp string, pt webrtc.PayloadType) webrtc.RTPCodecParameters {
+	return webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: mime, ClockRate: 90000, SDPFmtpLine: fmtp, RTCPFeedback: slices.Clone(videoFeedback),
+		},
+		PayloadType: pt,
+	}
+}
+
+// codecName is a codec's name in this package, from its MIME type.
+func codecName(mime string) string {
+	_, name, _ := strings.Cut(strings.ToLower(mime), "/")
+	return name
+}
+
+// pionLogs passes pion's trouble on at debug level: what matters of it shows in
+// a change of state, which is logged by us.
+type pionLogs struct{ log *slog.Logger }
+
+// NewLogger implements logging.LoggerFactory.
+func (p pionLogs) NewLogger(scope string) logging.LeveledLogger {
+	return pionLog{p.log.With("component", "webrtc", "scope", scope)}
+}
+
+type pionLog struct{ log *slog.Logger }
+
+func (l pionLog) Trace(string)          {}
+func (l pionLog) Tracef(string, ...any) {}
+func (l pionLog) Debug(string)          {}
+func (l pionLog) Debugf(string, ...any) {}
+func (l pionLog) Info(string)           {}
+func (l pionLog) Infof(string, ...any)  {}
+func (l pionLog) Warn(m string)         { l.log.Debug("webrtc warning", "text", m) }
+func (l pionLog) Error(m string)        { l.log.Debug("webrtc error", "text", m) }
+
+func (l pionLog) Warnf(f string, args ...any)  { l.Warn(fmt.Sprintf(f, args...)) }
+func (l pionLog) Errorf(f string, args ...any) { l.Error(fmt.Sprintf(f, args...)) }

@@ -1,0 +1,205 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Capabilities are what the session's model offers.
+type Capabilities struct {
+	Tracks []TrackInfo
+}
+
+// Directions of a track, as the client sees it.
+const (
+	ReceiveOnly = "recvonly" // an output of the model
+	SendOnly    = "sendonly" // an input of the model
+)
+
+// Kinds of a track.
+const (
+	Video = "video"
+	Audio = "audio"
+)
+
+// TrackInfo is one track that the model declares.
+type TrackInfo struct {
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`      // [Video] or [Audio]
+	Direction string `json:"direction"` // [ReceiveOnly] or [SendOnly]
+}
+
+// resource is the session as HTTP shows it. All but the id and the state may
+// be missing.
+type resource struct {
+	SessionID         string            `json:"session_id"`
+	State             string            `json:"state"`
+	SelectedTransport *transportVersion `json:"selected_transport"`
+	Generation        string            `json:"generation"`
+	Capabilities      *struct {
+		Tracks []TrackInfo `json:"tracks"`
+	} `json:"capabilities"`
+}
+
+type transportVersion struct {
+	Protocol string `json:"protocol"`
+	Version  string `json:"version"`
+}
+
+type clientInfo struct {
+	Version string `json:"sdk_version"`
+	Type    string `json:"sdk_type"`
+}
+
+var thisClient = clientInfo{Version: Version, Type: "go"}
+
+// connectable is derived from what is there, never from the state's name.
+func (r resource) connectable() bool { return r.Capabilities != nil && r.SelectedTransport != nil }
+
+func (r resource) terminal() bool { return r.State == "INACTIVE" || r.State == "CLOSED" }
+
+// start creates or adopts a session; it may not be connectable yet.
+func (a *api) start(ctx context.Context, cfg Config) (resource, error) {
+	switch {
+	case cfg.Local && cfg.SessionID != "":
+		return a.adoptLocal(ctx, cfg.SessionID)
+	case cfg.Local:
+		return a.startLocal(ctx)
+	case cfg.SessionID != "":
+		return a.session(ctx, cfg.SessionID)
+	}
+	return a.create(ctx, cfg.Model)
+}
+
+func (a *api) create(ctx context.Context, model string) (resource, error) {
+	type named struct {
+		Name string `json:"name"`
+	}
+	body := struct {
+		Model      named              `json:"model"`
+		Client     clientInfo         `json:"client_info"`
+		Transports []transportVersion `json:"supported_transports"`
+	}{named{model}, thisClient, []transportVersion{{"webrtc", "1.0"}}}
+	var r resource
+	_, err := a.do(ctx, exchange{op: "connect", hop: "create session", method: http.MethodPost, path: "/sessions", body: body, out: &r})
+	return r, check(r, err)
+}
+
+// check refuses an answer that names no session.
+func check(r resource, err error) error {
+	if err == nil && r.SessionID == "" {
+		return &Error{Code: CodeDecode, Component: componentAPI, Operation: "connect", Message: "the answer names no session"}
+	}
+	return err
+}
+
+func (a *api) session(ctx context.Context, id string) (resource, error) {
+	var r resource
+	_, err := a.do(ctx, exchange{op: "connect", hop: "get session", method: http.MethodGet, path: "/sessions/" + url.PathEscape(id), out: &r})
+	return r, check(r, err)
+}
+
+// closingRetry is how long a local runtime is asked again that is still closing
+// its last session; it takes 0.1 to 0.4 s.
+const (
+	closingRetry = 3 * time.Second
+	closingPause = 50 * time.Millisecond
+)
+
+func (a *api) startLocal(ctx context.Context) (resource, error) {
+	deadline := time.Now().Add(closingRetry)
+	for {
+		var r resource
+		_, err := a.do(ctx, exchange{op: "connect", hop: "start session", method: http.MethodPost, path: "/start_session", body: struct{}{}, out: &r})
+		if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "closing") || time.Now().After(deadline) {
+			return r, check(r, err)
+		}
+		if err := pause(ctx, closingPause, "connect"); err != nil {
+			return r, err
+		}
+	}
+}
+
+func (a *api) adoptLocal(ctx context.Context, id string) (resource, error) {
+	var r resource
+	_, err := a.do(ctx, exchange{op: "connect", hop: "get session", method: http.MethodGet, path: "/session", out: &r})
+	if err := check(r, err); err != nil {
+		return r, err
+	}
+	if r.SessionID != id {
+		e := gpuErrorf(CodeInvalidState, "connect", "local runtime is serving session %s, not the requested %s", r.SessionID, id)
+		e.cause = ErrNotFound
+		return r, e
+	}
+	return r, nil
+}
+
+// The pause between two looks at a session that is being made grows by a third
+// from the one to the other; sessions take seconds, sometimes minutes.
+const (
+	firstSessionPause = 200 * time.Millisecond
+	longSessionPause  = 3 * time.Second
+	sessionWait       = 150 * time.Second
+	// sessionStumbles is how many answers in a row may be recoverable errors.
+	sessionStumbles = 3
+)
+
+// await polls a session until it is connectable.
+func (a *api) await(ctx context.Context, r resource) (resource, error) {
+	id, deadline, stumbles := r.SessionID, time.Now().Add(sessionWait), 0
+	for wait := firstSessionPause; !r.connectable(); wait = min(wait*4/3, longSessionPause) {
+		if r.terminal() {
+			return r, gpuErrorf(CodeSessionTerminal, "connect", "session entered terminal state %s", r.State)
+		}
+		if time.Now().After(deadline) {
+			return r, gpuErrorf(CodeTimeout, "connect", "timed out: the session was not ready within %s", sessionWait)
+		}
+		if err := pause(ctx, wait, "connect"); err != nil {
+			return r, err
+		}
+		next, err := a.session(ctx, id)
+		var e *Error
+		if errors.As(err, &e) && e.Recoverable && ctx.Err() == nil && stumbles < sessionStumbles {
+			stumbles++
+			wait = max(wait, e.RetryAfter)
+			continue
+		}
+		if err != nil {
+			return r, err
+		}
+		r, stumbles = next, 0
+	}
+	if r.terminal() {
+		return r, gpuErrorf(CodeSessionTerminal, "connect", "session entered terminal state %s", r.State)
+	}
+	return r, nil
+}
+
+// terminate ends a session. One that is already gone is no error.
+func (a *api) terminate(ctx context.Context, id string) error {
+	x := exchange{op: "end", hop: "end session", method: http.MethodDelete, path: "/sessions/" + url.PathEscape(id)}
+	if a.local {
+		x.method, x.path = http.MethodPost, "/stop_session"
+	}
+	_, err := a.do(ctx, x)
+	if errors.Is(err, ErrNotFound) || a.local && errors.Is(err, ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// pause waits, or returns the error of a context that ends first.
+func pause(ctx context.Context, d time.Duration, op string) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return interrupted(ctx, componentAPI, op)
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,135 @@
+package sdk
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// tokenMargin is how long before its end a token is no longer used: a request
+// and a slow clock fit.
+const tokenMargin = time.Minute
+
+// tokens hands out the token of a session. A given one is used as it is; one
+// minted from a key reaches only the session that it created or is bound to.
+type tokens struct {
+	api   *api
+	key   string
+	model string
+	limit time.Duration // of the sessions it creates
+	fixed bool          // given, or none needed
+
+	mu      sync.Mutex // guards what follows, and holds up others while minting
+	token   string
+	expires time.Time
+	session string // bind to it; "" while there is none
+
+	seenMu sync.Mutex // guards what follows; taken under mu too
+	seen   []string   // every key and token there was
+}
+
+func newTokens(cfg Config, a *api) *tokens {
+	t := &tokens{api: a, key: cfg.APIKey, model: cfg.Model, limit: cfg.MaxSessionDuration, session: cfg.SessionID}
+	t.fixed = cfg.Local || cfg.Token != "" || cfg.APIKey == ""
+	if !cfg.Local {
+		t.token = cfg.Token
+	}
+	t.seen = []string{cfg.APIKey, cfg.Token}
+	return t
+}
+
+// bind makes later tokens reach a session that exists now.
+func (t *tokens) bind(session string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.session = session
+}
+
+// get returns the token to send, "" for none.
+func (t *tokens) get(ctx context.Context, op string) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fixed || t.token != "" && time.Now().Before(t.expires) {
+		return t.token, nil
+	}
+	var out struct {
+		JWT       string  `json:"jwt"`
+		ExpiresAt float64 `json:"expires_at"`
+	}
+	h := http.Header{}
+	h.Set("Reactor-API-Key", t.key)
+	x := exchange{op: op, hop: "token exchange", method: http.MethodPost, path: "/tokens", body: t.scope(), out: &out}
+	if _, err := t.api.send(ctx, x, h); err != nil {
+		return "", err
+	}
+	if out.JWT == "" {
+		return "", &Error{Code: CodeUnauthorized, Component: componentAPI, Operation: op, Message: "token exchange: the answer holds no token"}
+	}
+	t.token = out.JWT
+	t.seenMu.Lock()
+	t.seen = append(t.seen, out.JWT)
+	t.seenMu.Unlock()
+	t.expires = time.Unix(int64(out.ExpiresAt), 0).Add(-tokenMargin)
+	if out.ExpiresAt == 0 {
+		t.expires = time.Now().Add(time.Hour)
+	}
+	return t.token, nil
+}
+
+type tokenScope struct {
+	Details []scopeDetail `json:"authorization_details"`
+}
+
+type scopeDetail struct {
+	Type        string            `json:"type"`
+	Resources   scopeResources    `json:"resources"`
+	Constraints *scopeConstraints `json:"constraints,omitempty"`
+}
+
+type scopeResources struct {
+	Models   scopeModels    `json:"models"`
+	Sessions *scopeSessions `json:"sessions,omitempty"`
+}
+
+type scopeModels struct {
+	Match []string `json:"match,omitempty"`
+	All   bool     `json:"all,omitempty"`
+}
+
+type scopeSessions struct {
+	Bind []string `json:"bind"`
+}
+
+type scopeConstraints struct {
+	MaxSeconds int `json:"max_session_duration_seconds"`
+}
+
+// scope is what a token is asked for: to create a session of the model, or to
+// act on the one there is.
+func (t *tokens) scope() tokenScope {
+	d := scopeDetail{Type: "session"}
+	if t.session != "" {
+		d.Resources = scopeResources{Models: scopeModels{All: true}, Sessions: &scopeSessions{Bind: []string{t.session}}}
+		return tokenScope{Details: []scopeDetail{d}}
+	}
+	d.Resources.Models.Match = []string{t.model}
+	if t.limit > 0 {
+		d.Constraints = &scopeConstraints{MaxSeconds: max(1, int(t.limit/time.Second))}
+	}
+	return tokenScope{Details: []scopeDetail{d}}
+}
+
+// redact removes the key and every token seen from a text: a server may repeat
+// what it was sent.
+func (t *tokens) redact(s string) string {
+	t.seenMu.Lock()
+	defer t.seenMu.Unlock()
+	for _, secret := range t.seen {
+		if secret != "" {
+			s = strings.ReplaceAll(s, secret, "***")
+		}
+	}
+	return s
+}
