@@ -1,0 +1,206 @@
+package ffmpeg_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	decoder "github.com/reactorpipe/reactorpipe/decode/ffmpeg"
+	"github.com/reactorpipe/reactorpipe/encode"
+	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+func TestMain(m *testing.M) {
+	decoder.Silence()
+	os.Exit(m.Run())
+}
+
+// noise is an image that costs bits: every picture is another.
+type noise struct{ n int }
+
+func (noise) Format() pipeline.Format          { return pipeline.Format{Layout: pipeline.Opaque} }
+func (n noise) Clone() (pipeline.Image, error) { return n, nil }
+func (noise) Close() error                     { return nil }
+
+func (n noise) ConvertTo(dst unsafe.Pointer, stride int, to pipeline.Format) error {
+	b := unsafe.Slice((*byte)(dst), stride*to.Height*3/2)
+	seed := uint32(n.n + 1)
+	for i := range b {
+		if i%16 == 0 {
+			seed = seed*1664525 + 1013904223
+		}
+		b[i] = byte(64 + seed>>25)
+	}
+	return nil
+}
+
+// bare does not convert itself.
+type bare struct{ pipeline.Image }
+
+func config(codec decode.Codec) encode.Config {
+	return encode.Config{Codec: codec, Width: 320, Height: 240, FPS: 30, Bitrate: 500_000}
+}
+
+var codecs = []decode.Codec{decode.VP8, decode.VP9, decode.H264}
+
+func newEncoder(t testing.TB, cfg encode.Config) *ffmpeg.Encoder {
+	t.Helper()
+	e, err := ffmpeg.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	return e
+}
+
+func at(n int) time.Duration { return time.Duration(n) * time.Second / 30 }
+
+// run encodes pictures from first on and returns the keyframes' numbers and the
+// bytes.
+func run(t *testing.T, e *ffmpeg.Encoder, first, n int, want func(int) bool) (keyframes []int, size int) {
+	t.Helper()
+	for i := first; i < first+n; i++ {
+		packets, err := e.Encode(noise{i}, at(i), want(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(packets) != 1 {
+			t.Fatalf("picture %d: got %d packets", i, len(packets))
+		}
+		if got := packets[0].PTS; got != at(i).Truncate(time.Microsecond) {
+			t.Errorf("picture %d: got PTS %s, want %s", i, got, at(i))
+		}
+		if packets[0].Keyframe {
+			keyframes = append(keyframes, i)
+		}
+		size += len(packets[0].Data)
+	}
+	return keyframes, size
+}
+
+func never(int) bool { return false }
+
+func TestKeyframes(t *testing.T) {
+	for _, codec := range codecs {
+		t.Run(string(codec), func(t *testing.T) {
+			got, _ := run(t, newEncoder(t, config(codec)), 0, 60, func(n int) bool { return n == 7 || n == 8 })
+			if diff := cmp.Diff([]int{0, 7, 8}, got); diff != "" {
+				t.Errorf("on request (-want +got):\n%s", diff)
+			}
+			cfg := config(codec)
+			cfg.KeyframeInterval = time.Second
+			got, _ = run(t, newEncoder(t, cfg), 0, 90, func(n int) bool { return n == 20 })
+			if diff := cmp.Diff([]int{0, 20, 50, 80}, got); diff != "" {
+				t.Errorf("by the second (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A keyframe of H.264 brings its parameter sets, in Annex B form.
+func TestParameterSets(t *testing.T) {
+	e := newEncoder(t, config(decode.H264))
+	for i := range 2 {
+		packets, err := e.Encode(noise{i}, at(i), true)
+		if err != nil || len(packets) != 1 {
+			t.Fatalf("got %d packets, %v", len(packets), err)
+		}
+		data := string(packets[0].Data)
+		for _, nal := range []string{"\x00\x00\x00\x01\x67", "\x00\x00\x00\x01\x68"} {
+			if !strings.Contains(data, nal) {
+				t.Errorf("keyframe %d has no NAL unit %x", i, nal)
+			}
+		}
+	}
+}
+
+func TestBitrate(t *testing.T) {
+	for _, codec := range codecs {
+		t.Run(string(codec), func(t *testing.T) {
+			cfg := config(codec)
+			cfg.Bitrate = 1_000_000
+			e := newEncoder(t, cfg)
+			run(t, e, 0, 30, never)
+			_, before := run(t, e, 30, 60, never)
+			if err := e.SetBitrate(3_000_000); err != nil {
+				t.Fatal(err)
+			}
+			run(t, e, 90, 1, func(int) bool { return true })
+			run(t, e, 91, 30, never)
+			_, after := run(t, e, 121, 60, never)
+			if ratio := float64(after) / float64(before); ratio < 2 {
+				t.Errorf("three times the bitrate gives %.1f times the bytes: %d, then %d", ratio, before, after)
+			}
+		})
+	}
+}
+
+func TestFixedBitrate(t *testing.T) {
+	cfg := config(decode.H264)
+	cfg.Bitrate = 0
+	e := newEncoder(t, cfg)
+	if err := e.SetBitrate(1_000_000); !errors.Is(err, encode.ErrFixedBitrate) {
+		t.Errorf("got %v", err)
+	}
+	if err := e.SetBitrate(0); err == nil || err.Error() != "bitrate: must be positive, got 0" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	for _, codec := range []decode.Codec{decode.AV1, decode.H265} {
+		_, err := ffmpeg.New(config(codec))
+		want := `codec: no encoder for "` + string(codec) + `": must be one of vp8, vp9, h264`
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	e := newEncoder(t, config(decode.VP8))
+	if _, err := e.Encode(bare{}, 0, false); err == nil || err.Error() != "encode vp8: a ffmpeg_test.bare does not convert itself" {
+		t.Errorf("got %v", err)
+	}
+	run(t, e, 5, 1, never)
+	if _, err := e.Encode(noise{}, at(5), false); err == nil {
+		t.Error("a PTS came twice without a word")
+	}
+	run(t, e, 6, 1, never)
+}
+
+func TestFlushAndClose(t *testing.T) {
+	for _, codec := range codecs {
+		e := newEncoder(t, config(codec))
+		run(t, e, 0, 3, never)
+		packets, err := e.Flush()
+		if err != nil || len(packets) != 0 {
+			t.Errorf("%s: held %d packets back, %v", codec, len(packets), err)
+		}
+		if err := errors.Join(e.Close(), e.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for _, codec := range codecs {
+		b.Run(string(codec), func(b *testing.B) {
+			cfg := config(codec)
+			cfg.Width, cfg.Height, cfg.Bitrate = 1280, 720, 4_000_000
+			e := newEncoder(b, cfg)
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				if _, err := e.Encode(noise{n % 4}, at(n), false); err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+		})
+	}
+}
