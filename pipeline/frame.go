@@ -140,6 +140,19 @@ func (f *Frame) KeepMeta() *Frame {
 	}
 }
 
+// StandIn makes into a frame that can travel in f's place if f does not come
+// back: with the metadata and annotations that f has now and without pixels.
+// Once it does travel, f's place in the graph is its own, and f is given up with
+// Drop instead of Release. It is for the graph, which makes one before each call
+// that may hang; it allocates nothing.
+func (f *Frame) StandIn(into *Frame) {
+	n := len(f.annotations)
+	*into = Frame{
+		Meta: f.Meta, geometry: f.geometry, annotations: f.annotations[:n:n],
+		holder: f.holder, dropped: f.dropped, slot: f.slot,
+	}
+}
+
 // Release gives up f. It panics when f was released before.
 func (f *Frame) Release() error {
 	if f.released {
