@@ -12,9 +12,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 	"github.com/reactorpipe/reactorpipe/sinks/jsonl"
 )
+
+func TestSink(t *testing.T) {
+	pipetest.Sink(t, pipetest.Case{
+		Register: jsonl.Register, Kind: "jsonl", Config: "path: " + filepath.Join(t.TempDir(), "events.jsonl"),
+	})
+}
 
 func env() pipeline.Env {
 	return pipeline.Env{

@@ -11,8 +11,16 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sinks/log"
 )
+
+func TestSink(t *testing.T) {
+	pipetest.Sink(t, pipetest.Case{
+		Register: log.Register, Kind: "log", Config: "{message: 'frame {{ frame.seq }}', level: warn}",
+		Check: func(cfg any) error { return cfg.(*log.Config).Message.Check(&expr.Scope{}) },
+	})
+}
 
 func TestValidate(t *testing.T) {
 	tests := []struct {

@@ -25,11 +25,18 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sinks/preview"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestSink(t *testing.T) {
+	pipetest.Sink(t, pipetest.Case{
+		Register: preview.Register, Kind: "preview", Config: "{addr: '127.0.0.1:0'}", Live: mat.Live,
+	})
+}
 
 func TestValidate(t *testing.T) {
 	tests := []struct {

@@ -1,0 +1,455 @@
+package command_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
+	"github.com/reactorpipe/reactorpipe/sinks/command"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestSink(t *testing.T) {
+	pipetest.Sink(t, pipetest.Case{
+		Register: command.Register, Kind: "command", Config: "{command: set_prompt, data: {prompt: 'frame {{ frame.seq }}'}}",
+		Env:   pipeline.Env{Session: &model{CommandLedger: pipeline.NewLedger(10)}},
+		Check: func(cfg any) error { return cfg.(*command.Config).Data.Check(&expr.Scope{}) },
+	})
+}
+
+// model is a session with a model that answers as it is told.
+type model struct {
+	pipeline.Session
+	*pipeline.CommandLedger
+	answer func(ctx context.Context, args map[string]any) (pipeline.Reply, error)
+	check  func(name string, args map[string]any) error
+
+	mu   sync.Mutex // guards sent
+	sent []string
+}
+
+func (m *model) Command(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
+	m.mu.Lock()
+	m.sent = append(m.sent, fmt.Sprintf("%s %v because of %s #%d", name, args["prompt"], pipeline.CauseOf(ctx).Stream, pipeline.CauseOf(ctx).Seq))
+	m.mu.Unlock()
+	if m.answer == nil {
+		return pipeline.Reply{}, nil
+	}
+	return m.answer(ctx, args)
+}
+
+func (m *model) Check(name string, args map[string]any) error {
+	if m.check == nil {
+		return nil
+	}
+	return m.check(name, args)
+}
+
+// script is one test's world: a sink in front of a model, in virtual time.
+type script struct {
+	*testing.T
+	model *model
+	sink  pipeline.Sink
+	seq   uint64
+}
+
+// play runs a script. The data is {prompt: <prompt>} where n is the number of
+// people on the frame.
+func play(t *testing.T, change func(*command.Config), m *model, act func(*script)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := command.Default()
+		cfg.Command = "set_prompt"
+		cfg.Data = value(t, map[string]any{"prompt": "{{ len(people.detections) }} people"})
+		change(&cfg)
+		m.CommandLedger = pipeline.NewLedger(100)
+		sink, err := command.New(pipeline.Env{
+			Name: "steer", Session: m, Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{},
+			Log: slog.New(slog.DiscardHandler),
+		}, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &script{T: t, model: m, sink: sink}
+		act(s)
+		if err := sink.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+}
+
+func value(t *testing.T, raw any) expr.Value {
+	t.Helper()
+	v, err := expr.NewValue(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Check(&expr.Scope{Stages: map[string][]pipeline.AnyKind{"people": {pipeline.Detections}}}); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func people(seq uint64, n int) *pipeline.Frame {
+	f := pipeline.NewFrame(pipeline.Meta{Stream: "cam", Seq: seq}, nil)
+	f.Lend("people")
+	pipeline.Set(f, pipeline.Detections, make([]pipeline.Detection, n))
+	return f
+}
+
+// decide writes a frame with n people.
+func (s *script) decide(n int) {
+	s.Helper()
+	s.seq++
+	s.write(people(s.seq, n))
+}
+
+func (s *script) write(f *pipeline.Frame) {
+	s.Helper()
+	if err := s.sink.Write(s.Context(), f); err != nil {
+		s.Errorf("write: %v", err)
+	}
+}
+
+func (s *script) wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (s *script) wantSent(want ...string) {
+	s.Helper()
+	s.model.mu.Lock()
+	defer s.model.mu.Unlock()
+	if diff := cmp.Diff(s.model.sent, want); diff != "" {
+		s.Errorf("sent: %s", diff)
+	}
+}
+
+// wantNoted compares what the sink noted of decisions that did not end at the
+// session.
+func (s *script) wantNoted(want ...string) {
+	s.Helper()
+	records, _ := s.model.Commands(0)
+	var got []string
+	for _, r := range records {
+		got = append(got, strings.TrimSpace(fmt.Sprintf("%v: %s %s", r.Args["prompt"], r.Outcome, r.Reason)))
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		s.Errorf("noted: %s", diff)
+	}
+}
+
+func slow(ctx context.Context, _ map[string]any) (pipeline.Reply, error) {
+	select {
+	case <-time.After(time.Second):
+		return pipeline.Reply{}, nil
+	case <-ctx.Done():
+		return pipeline.Reply{}, ctx.Err()
+	}
+}
+
+func unchanged(*command.Config) {}
+
+func TestSendsWhatWasDecided(t *testing.T) {
+	play(t, unchanged, &model{}, func(s *script) {
+		s.decide(4)
+		s.wait(0)
+		s.decide(5)
+		s.wait(0)
+		s.wantSent("set_prompt 4 people because of cam #1", "set_prompt 5 people because of cam #2")
+		s.wantNoted()
+	})
+}
+
+func TestAbsentIsNotSent(t *testing.T) {
+	play(t, unchanged, &model{}, func(s *script) {
+		s.write(pipeline.NewFrame(pipeline.Meta{Stream: "cam"}, nil))
+		s.wait(time.Minute)
+		s.wantSent()
+		s.wantNoted()
+	})
+}
+
+func TestNewestDecisionWaitsForASlowReply(t *testing.T) {
+	play(t, unchanged, &model{answer: slow}, func(s *script) {
+		s.decide(1)
+		s.wait(0)
+		for n := 2; n <= 4; n++ {
+			s.decide(n)
+		}
+		s.wait(time.Minute)
+		s.wantSent("set_prompt 1 people because of cam #1", "set_prompt 4 people because of cam #4")
+		s.wantNoted("2 people: superseded a newer decision took its place", "3 people: superseded a newer decision took its place")
+	})
+}
+
+func TestCloseSendsWhatWaits(t *testing.T) {
+	m := &model{answer: slow}
+	play(t, unchanged, m, func(s *script) {
+		s.decide(1)
+		s.wait(0)
+		s.decide(2)
+	})
+	if len(m.sent) != 2 {
+		t.Errorf("sent %v, want both", m.sent)
+	}
+}
+
+func TestCloseDoesNotWaitForever(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.jsonl")
+	m := &model{answer: func(ctx context.Context, _ map[string]any) (pipeline.Reply, error) {
+		<-ctx.Done()
+		return pipeline.Reply{}, ctx.Err()
+	}}
+	play(t, func(c *command.Config) { c.Timeout, c.Ledger = config.Duration(time.Hour), outfile.Path(path) }, m, func(s *script) {
+		s.decide(1)
+		s.wait(0)
+	})
+	want := []string{"1 people: failed the pipeline ended"}
+	if diff := cmp.Diff(readLedger(t, path), want); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// unready is a session that is not ready before its time.
+func unready(until time.Duration) *model {
+	begun := time.Time{}
+	return &model{answer: func(context.Context, map[string]any) (pipeline.Reply, error) {
+		if begun.IsZero() {
+			begun = time.Now()
+		}
+		if time.Since(begun) < until {
+			return pipeline.Reply{}, fmt.Errorf("connection lost: %w", pipeline.ErrNotReady)
+		}
+		return pipeline.Reply{}, nil
+	}}
+}
+
+func TestWaitsForTheSession(t *testing.T) {
+	tests := []struct {
+		name  string
+		until time.Duration
+		noted []string
+	}{
+		{"back in time", 5 * time.Second, nil},
+		{"back too late", time.Minute, []string{"1 people: expired waited longer than 10s"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			play(t, unchanged, unready(tt.until), func(s *script) {
+				s.decide(1)
+				s.wait(time.Hour)
+				s.wantNoted(tt.noted...)
+			})
+		})
+	}
+}
+
+func TestGoesOnAsSoonAsTheSessionIsReady(t *testing.T) {
+	play(t, unchanged, unready(100*time.Millisecond), func(s *script) {
+		s.decide(1)
+		s.wait(100 * time.Millisecond)
+		if err := s.sink.(pipeline.SessionUser).SessionReady(s.Context()); err != nil {
+			s.Error(err)
+		}
+		s.wait(0)
+		s.wantSent("set_prompt 1 people because of cam #1", "set_prompt 1 people because of cam #1")
+	})
+}
+
+func TestNewerDecisionSupersedesOneThatWaitsForTheSession(t *testing.T) {
+	play(t, unchanged, unready(time.Minute), func(s *script) {
+		s.decide(1)
+		s.wait(2 * time.Second)
+		s.decide(2)
+		s.wait(20 * time.Second)
+		s.wantNoted("1 people: superseded a newer decision took its place", "2 people: expired waited longer than 10s")
+	})
+}
+
+func TestDedupe(t *testing.T) {
+	refuseOnce := errors.New("not now")
+	m := &model{answer: func(context.Context, map[string]any) (pipeline.Reply, error) {
+		err := refuseOnce
+		refuseOnce = nil
+		return pipeline.Reply{}, err
+	}}
+	play(t, func(c *command.Config) { c.Dedupe = true }, m, func(s *script) {
+		for _, n := range []int{1, 1, 1, 2, 1} { // the first is not taken
+			s.decide(n)
+			s.wait(0)
+		}
+		s.wantSent("set_prompt 1 people because of cam #1", "set_prompt 1 people because of cam #2",
+			"set_prompt 2 people because of cam #4", "set_prompt 1 people because of cam #5")
+		s.wantNoted("1 people: deduped")
+	})
+}
+
+func TestDryRun(t *testing.T) {
+	m := &model{check: func(_ string, args map[string]any) error {
+		if args["prompt"] == "9 people" {
+			return fmt.Errorf("prompt: too many: %w", pipeline.ErrInvalid)
+		}
+		return nil
+	}}
+	play(t, func(c *command.Config) { c.DryRun = true }, m, func(s *script) {
+		s.decide(1)
+		s.wait(0)
+		s.decide(9)
+		s.wait(0)
+		s.wantSent()
+		s.wantNoted("1 people: dry_run", "9 people: failed prompt: too many: invalid")
+	})
+}
+
+func TestActsOnceOnAHeldResult(t *testing.T) {
+	play(t, unchanged, &model{}, func(s *script) {
+		first, second := people(1, 2).Results("people"), people(4, 2).Results("people")
+		for seq, held := range []pipeline.Results{first, first, first, second, second} {
+			f := pipeline.NewFrame(pipeline.Meta{Stream: "cam", Seq: uint64(seq)}, nil)
+			f.Hold(held, seq == 0 || seq == 3)
+			s.write(f)
+			s.wait(0)
+		}
+		s.wantSent("set_prompt 2 people because of cam #0", "set_prompt 2 people because of cam #3")
+	})
+}
+
+func TestChecksItselfAgainstTheSchema(t *testing.T) {
+	var checked map[string]any
+	mistake := fmt.Errorf(`command "set_prompt": unknown argument "prompt": %w`, pipeline.ErrInvalid)
+	m := &model{check: func(_ string, args map[string]any) error {
+		checked = args
+		return mistake
+	}}
+	change := func(c *command.Config) {
+		c.Data = value(t, map[string]any{"prompt": "{{ len(people.detections) }}", "strength": 2, "style": "noir"})
+	}
+	play(t, change, m, func(s *script) {
+		user := s.sink.(pipeline.SessionUser)
+		if err := user.SessionReady(s.Context()); !errors.Is(err, pipeline.ErrInvalid) {
+			s.Errorf("got %v", err)
+		}
+		want := map[string]any{"prompt": pipeline.Computed{}, "strength": 2, "style": "noir"}
+		if diff := cmp.Diff(checked, want); diff != "" {
+			s.Error(diff)
+		}
+		err := s.sink.Write(s.Context(), people(1, 1))
+		if want := "disabled: " + mistake.Error(); err == nil || err.Error() != want {
+			s.Errorf("while it does not fit: got %v, want %s", err, want)
+		}
+		mistake = nil
+		if err := user.SessionReady(s.Context()); err != nil {
+			s.Error(err)
+		}
+		s.decide(1)
+		s.wait(0)
+		s.wantSent("set_prompt 1 because of cam #1")
+	})
+}
+
+func TestLedger(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "made", "ledger.jsonl")
+	m := &model{answer: func(_ context.Context, args map[string]any) (pipeline.Reply, error) {
+		switch args["prompt"] {
+		case "2 people":
+			return pipeline.Reply{}, &pipeline.Refused{Command: "set_prompt", Code: "command_error", Reason: "no more than one"}
+		case "3 people":
+			time.Sleep(time.Hour)
+			return pipeline.Reply{}, context.DeadlineExceeded
+		}
+		return pipeline.Reply{Type: "prompt_accepted"}, nil
+	}}
+	play(t, func(c *command.Config) { c.Ledger = outfile.Path(path) }, m, func(s *script) {
+		for n := 1; n <= 3; n++ {
+			s.decide(n)
+			s.wait(2 * time.Hour)
+		}
+	})
+	want := []string{"1 people: sent", "2 people: refused no more than one", "3 people: failed no reply within 10s"}
+	if diff := cmp.Diff(readLedger(t, path), want); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// readLedger returns the ledger's lines in short, and sees to their cause.
+func readLedger(t *testing.T, path string) []string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(content)) {
+		var r struct {
+			Args            struct{ Prompt string }
+			Outcome, Reason string
+			Cause           struct {
+				Node  string
+				Frame struct{ Annotations map[string]any }
+			}
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if r.Cause.Node != "steer" || r.Cause.Frame.Annotations["people"] == nil {
+			t.Errorf("no cause: %s", line)
+		}
+		lines = append(lines, strings.TrimSpace(r.Args.Prompt+": "+r.Outcome+" "+r.Reason))
+	}
+	return lines
+}
+
+func TestValidate(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*command.Config)
+		want   string
+	}{
+		{"good", unchanged, ""},
+		{"no command", func(c *command.Config) { c.Command = "" }, "command: is required"},
+		{"data", func(c *command.Config) { c.Data = value(t, "rain") }, "data: must be names with values, as in {prompt: rain}"},
+		{"ttl", func(c *command.Config) { c.TTL = 0 }, "ttl: must be positive, got 0s"},
+		{"timeout", func(c *command.Config) { c.Timeout = 0 }, "timeout: must be positive, got 0s"},
+		{"ledger", func(c *command.Config) { c.Ledger = "{{ seq }}.jsonl" }, "ledger: unknown {{ seq }}: a path knows {{date}} and {{time}}"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := command.Default()
+			cfg.Command = "set_prompt"
+			tt.change(&cfg)
+			got := ""
+			if err := cfg.Validate(); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestNeedsASession(t *testing.T) {
+	_, err := command.New(pipeline.Env{Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{}}, command.Default())
+	if want := "there is no session to send commands to"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}

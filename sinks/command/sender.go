@@ -1,0 +1,298 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
+)
+
+const (
+	// closeGrace is how long Close lets a command that is under way, or waits,
+	// come to its end.
+	closeGrace = 2 * time.Second
+	// retryEvery is for a session that comes back without saying so.
+	retryEvery = time.Second
+	// warnEvery bounds the log where the model refuses everything.
+	warnEvery = time.Second
+)
+
+var (
+	errNewer = errors.New("a newer decision took its place")
+	errEnded = errors.New("the pipeline ended")
+)
+
+// sender sends one command after the other. While one is under way the newest
+// decision waits; the one it replaces is superseded.
+type sender struct {
+	cfg    Config
+	env    pipeline.Env
+	ledger *outfile.Lines // nil without one
+	count  map[pipeline.Outcome]func(float64)
+
+	ready    chan struct{} // holds a token once the session is ready again
+	wake     chan struct{} // holds a token while a decision waits
+	done     chan struct{} // closed by Close
+	finished chan struct{} // closed when the goroutine has ended
+	cancel   context.CancelCauseFunc
+	once     sync.Once
+
+	mu      sync.Mutex // guards waiting
+	waiting *decision
+
+	// The goroutine's own.
+	sent     map[string]any // the arguments that the model took last
+	sentAny  bool
+	warnedAt time.Time
+	unwarned int
+}
+
+func newSender(env pipeline.Env, cfg Config, ledger *outfile.Lines) *sender {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s := &sender{
+		cfg: cfg, env: env, ledger: ledger, count: counters(env.Metrics), cancel: cancel,
+		ready: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		done: make(chan struct{}), finished: make(chan struct{}),
+	}
+	go s.run(ctx)
+	return s
+}
+
+func openLedger(env pipeline.Env, path outfile.Path) (*outfile.Lines, error) {
+	if path == "" {
+		return nil, nil
+	}
+	lines, err := outfile.OpenLines(path.At(env.Clock.Now()), outfile.Append, env)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w (%w)", err, pipeline.ErrFatal)
+	}
+	return lines, nil
+}
+
+func counters(m pipeline.Metrics) map[pipeline.Outcome]func(float64) {
+	count := make(map[pipeline.Outcome]func(float64))
+	for outcome, help := range map[pipeline.Outcome]string{
+		pipeline.CommandSent:       "Commands that the model took.",
+		pipeline.CommandRefused:    "Commands that the model refused.",
+		pipeline.CommandFailed:     "Commands that did not reach the model or were not answered.",
+		pipeline.CommandExpired:    "Decisions that waited too long.",
+		pipeline.CommandSuperseded: "Decisions that a newer one took the place of.",
+		pipeline.CommandDeduped:    "Decisions that said what the last command said.",
+		pipeline.CommandDryRun:     "Decisions of a dry run.",
+	} {
+		count[outcome] = m.Counter("commands_"+string(outcome)+"_total", help)
+	}
+	return count
+}
+
+// put leaves d to be sent, in place of the one that waits.
+func (s *sender) put(d decision) {
+	s.mu.Lock()
+	old := s.waiting
+	s.waiting = &d
+	s.mu.Unlock()
+	token(s.wake)
+	if old != nil {
+		s.end(*old, pipeline.CommandSuperseded, errNewer)
+	}
+}
+
+// take returns the decision that waits.
+func (s *sender) take() (decision, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting == nil {
+		return decision{}, false
+	}
+	d := *s.waiting
+	s.waiting = nil
+	return d, true
+}
+
+// newer says that a decision waits.
+func (s *sender) newer() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waiting != nil
+}
+
+func (s *sender) sessionReady() { token(s.ready) }
+
+func token(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (s *sender) run(ctx context.Context) {
+	defer close(s.finished)
+	for open := true; open; {
+		select {
+		case <-s.wake:
+		case <-s.done:
+			open = false // but what waits is still sent
+		}
+		if d, ok := s.take(); ok {
+			s.deliver(ctx, d)
+		}
+	}
+}
+
+// deliver brings d to its end, whatever that is.
+func (s *sender) deliver(ctx context.Context, d decision) {
+	switch {
+	case s.cfg.Dedupe && s.sentAny && reflect.DeepEqual(d.args, s.sent):
+		s.end(d, pipeline.CommandDeduped, nil)
+	case s.cfg.DryRun:
+		s.rehearse(d)
+	default:
+		s.send(ctx, d)
+	}
+}
+
+func (s *sender) rehearse(d decision) {
+	if err := s.env.Session.Check(s.cfg.Command, d.args); err != nil {
+		s.end(d, pipeline.CommandFailed, err)
+		return
+	}
+	s.sent, s.sentAny = d.args, true
+	s.end(d, pipeline.CommandDryRun, nil)
+}
+
+// send sends d, again if the session is not ready, until something comes of it.
+func (s *sender) send(ctx context.Context, d decision) {
+	for {
+		select {
+		case <-s.ready: // of before
+		default:
+		}
+		left := s.cfg.TTL.Std() - s.env.Clock.Now().Sub(d.at)
+		if left <= 0 {
+			s.end(d, pipeline.CommandExpired, fmt.Errorf("waited longer than %s", s.cfg.TTL))
+			return
+		}
+		if err := s.try(ctx, d); !errors.Is(err, pipeline.ErrNotReady) {
+			return
+		}
+		switch err := s.await(left); {
+		case errors.Is(err, errNewer):
+			s.end(d, pipeline.CommandSuperseded, err)
+			return
+		case err != nil:
+			s.end(d, pipeline.CommandFailed, err)
+			return
+		}
+	}
+}
+
+// await waits for the session, so long at most. An error says why there is no
+// sense in waiting on.
+func (s *sender) await(most time.Duration) error {
+	select {
+	case <-s.wake:
+		if s.newer() {
+			token(s.wake)
+			return errNewer
+		}
+	case <-s.ready:
+	case <-s.env.Clock.After(min(most, retryEvery)):
+	case <-s.done:
+		return errEnded
+	}
+	return nil
+}
+
+// try sends d once. If the session was not ready nothing came of it.
+func (s *sender) try(ctx context.Context, d decision) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.Timeout.Std(), fmt.Errorf("no reply within %s", s.cfg.Timeout))
+	defer cancel()
+	begun := s.env.Clock.Now()
+	reply, err := s.env.Session.Command(pipeline.WithCause(ctx, d.cause), s.cfg.Command, d.args)
+	if errors.Is(err, pipeline.ErrNotReady) {
+		return err
+	}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	r := s.record(d)
+	r.Settle(reply, err, s.env.Clock.Now().Sub(begun))
+	if err == nil {
+		s.sent, s.sentAny = d.args, true
+	}
+	s.keep(r)
+	return err
+}
+
+func (s *sender) record(d decision) pipeline.CommandRecord {
+	return pipeline.CommandRecord{Time: d.at, Command: s.cfg.Command, Args: d.args, Cause: d.cause}
+}
+
+// end records that d came to its end without the session.
+func (s *sender) end(d decision, outcome pipeline.Outcome, why error) {
+	r := s.record(d)
+	r.Outcome = outcome
+	if why != nil {
+		r.Reason = why.Error()
+	}
+	if noter, ok := s.env.Session.(pipeline.Noter); ok {
+		noter.Note(r)
+	}
+	s.keep(r)
+}
+
+// keep counts r and writes it down.
+func (s *sender) keep(r pipeline.CommandRecord) {
+	s.count[r.Outcome](1)
+	switch r.Outcome {
+	case pipeline.CommandRefused, pipeline.CommandFailed, pipeline.CommandExpired:
+		s.warn(r)
+	}
+	if s.ledger == nil {
+		return
+	}
+	line, err := json.Marshal(r)
+	if err != nil { // arguments that JSON has no words for
+		r.Args, r.Reason = nil, err.Error()
+		line, _ = json.Marshal(r)
+	}
+	s.ledger.Write(line)
+}
+
+// warn tells of a command that was not taken, so often at most. Only the
+// goroutine comes here: who puts decisions supersedes, which is no trouble.
+func (s *sender) warn(r pipeline.CommandRecord) {
+	now := s.env.Clock.Now()
+	if now.Sub(s.warnedAt) < warnEvery {
+		s.unwarned++
+		return
+	}
+	s.env.Log.Warn("command not taken", "command", r.Command, "outcome", r.Outcome, "reason", r.Reason,
+		"stream", r.Cause.Stream, "seq", r.Cause.Seq, "before_unsaid", s.unwarned)
+	s.warnedAt, s.unwarned = now, 0
+}
+
+// Close sends what waits, unless that takes too long, and ends the goroutine.
+// It is safe twice.
+func (s *sender) Close() error {
+	var err error
+	s.once.Do(func() {
+		close(s.done)
+		select {
+		case <-s.finished:
+		case <-s.env.Clock.After(closeGrace):
+		}
+		s.cancel(errEnded)
+		<-s.finished
+		if s.ledger != nil {
+			err = s.ledger.Close()
+		}
+	})
+	return err
+}
