@@ -1,0 +1,83 @@
+package graph
+
+import (
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// beside calls the stage beside the line, on the newest frame, and never holds
+// the line up.
+type beside struct {
+	*stage
+	newest chan *pipeline.Frame // a Keep, so that no slot is held
+	broken pipeline.Reason      // the gravest break since the last of them
+}
+
+func newBeside(s *stage) *beside { return &beside{stage: s, newest: make(chan *pipeline.Frame, 1)} }
+
+func (b *beside) start() {
+	b.running.Go(b.move)
+	b.running.Go(b.work)
+}
+
+func (b *beside) move() {
+	defer close(b.newest)
+	for {
+		f, now, ok := b.next()
+		if !ok {
+			b.closeOutputs()
+			return
+		}
+		b.broken = graver(b.broken, f.Discontinuity)
+		switch b.judge(f) {
+		case work:
+			b.offer(f)
+			b.held.lay(f)
+		case carry:
+			b.held.lay(f)
+		}
+		b.send(f, now)
+	}
+}
+
+// offer puts a copy of f in the place of one that was not taken yet.
+func (b *beside) offer(f *pipeline.Frame) {
+	k := keep(f, b.spec.Pixels)
+	k.Discontinuity, b.broken = b.broken, ""
+	select {
+	case old := <-b.newest:
+		k.Discontinuity = graver(old.Discontinuity, k.Discontinuity)
+		b.counts.dropped[overtaken].Add(1)
+		b.release(old)
+	default:
+	}
+	b.newest <- k
+}
+
+func (b *beside) work() {
+	for k := range b.newest {
+		b.look(k, b.graph.now())
+	}
+}
+
+func (b *beside) look(k *pipeline.Frame, now time.Duration) {
+	if b.graph.aborted() {
+		b.release(k)
+		return
+	}
+	b.note(k)
+	err, mine := b.instances[0].attempt(k, now)
+	if !mine {
+		return
+	}
+	if err == nil {
+		b.held.keep(k.Results(b.name), true)
+	}
+	b.settle(k, err)
+	b.counts.process.observe(b.graph.now() - now)
+	b.release(k)
+}
+
+// outlasted has nothing to send on: the frame itself is long gone.
+func (b *beside) outlasted(*instance, *pipeline.Frame) {}

@@ -1,0 +1,92 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// hooks are the optional interfaces of a stage or sink.
+type hooks struct {
+	configurer pipeline.Configurer
+	resetter   pipeline.Resetter
+	user       pipeline.SessionUser
+
+	breaks     breaks
+	configured pipeline.Format
+	// turn is held during a call of a node that uses a session: SessionReady
+	// comes between two frames. It is nil for other nodes.
+	turn chan struct{}
+}
+
+func newHooks(part any) *hooks {
+	h := new(hooks)
+	h.configurer, _ = part.(pipeline.Configurer)
+	h.resetter, _ = part.(pipeline.Resetter)
+	if h.user, _ = part.(pipeline.SessionUser); h.user != nil {
+		h.turn = make(chan struct{}, 1)
+	}
+	return h
+}
+
+// prepare tells the part what changes with f.
+func (h *hooks) prepare(f *pipeline.Frame) error {
+	if why := h.breaks.take(); why != "" && h.resetter != nil {
+		h.resetter.Reset(why)
+	}
+	img := f.Image()
+	if h.configurer == nil || img == nil || img.Format() == h.configured {
+		return nil
+	}
+	format := img.Format()
+	if err := h.configurer.Configure(format); err != nil {
+		h.configured = pipeline.Format{}
+		return fmt.Errorf("configure for %s: %w", format, err)
+	}
+	h.configured = format
+	return nil
+}
+
+func (h *hooks) begin() {
+	if h.turn != nil {
+		h.turn <- struct{}{}
+	}
+}
+
+func (h *hooks) end() {
+	if h.turn != nil {
+		<-h.turn
+	}
+}
+
+// sessionReady calls the part between two frames.
+func (h *hooks) sessionReady(ctx context.Context) (err error) {
+	if h.user == nil {
+		return nil
+	}
+	select {
+	case h.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer h.end()
+	defer recovered(&err)
+	return h.user.SessionReady(ctx)
+}
+
+// panicError is a panic of a stage or sink.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// recovered makes a panic an error.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = &panicError{value: r, stack: debug.Stack()}
+	}
+}

@@ -1,0 +1,221 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// Run moves frames until all sources of pictures have ended (or, without any,
+// those of messages), ctx does, or a node fails the run. Then it reads no more,
+// lets what is in flight reach the sinks and closes them. It returns the first
+// cause, nil for an orderly end or the end of ctx, joined with what went wrong
+// in closing; an error that names the nodes which hang, if some do. It can be
+// called once.
+func (g *Graph) Run(ctx context.Context) error {
+	if g.begun.Swap(true) {
+		return errors.New("the graph has run or was closed")
+	}
+	defer g.metrics.unregister()
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	working, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	over := make(chan struct{})
+	watched := make(chan struct{})
+	defer func() { close(over); <-watched }()
+
+	g.stop = stop
+	g.start(reading, working)
+	go func() {
+		defer close(watched)
+		g.watch(over)
+	}()
+	<-reading.Done()
+	return g.result(g.drain(ctx, abort))
+}
+
+// start starts the sinks first and the sources last.
+func (g *Graph) start(reading, working context.Context) {
+	for _, s := range g.sinks {
+		if e := g.sourceOf(s.spec.From); e != nil && !e.source.Live() {
+			s.queue.onFull = pipeline.Block
+		}
+		s.start(working)
+	}
+	for _, s := range g.stages {
+		s.start(working)
+	}
+	ended := g.countdown()
+	for _, e := range g.sources {
+		e.start(reading, ended)
+	}
+}
+
+// countdown returns what sources call at their end. The last source of pictures
+// stops all others; without pictures it is the last of all.
+func (g *Graph) countdown() func(*entrance) {
+	pictures := 0
+	for _, e := range g.sources {
+		if !e.spec.Type.Messages {
+			pictures++
+		}
+	}
+	messagesOnly := pictures == 0
+	left := pictures
+	if messagesOnly {
+		left = len(g.sources)
+	}
+	if left == 0 {
+		g.stop()
+	}
+	return func(e *entrance) {
+		if e.spec.Type.Messages && !messagesOnly {
+			return
+		}
+		g.mu.Lock()
+		left--
+		last := left == 0
+		g.mu.Unlock()
+		if last {
+			g.stop()
+		}
+	}
+}
+
+// drain waits for all nodes to end. While ctx lives it is patient for as long as
+// something moves; from the end of ctx on all has to be over within Drain.
+func (g *Graph) drain(ctx context.Context, abort context.CancelFunc) error {
+	all := g.allDone()
+	defer abort()
+	if g.flowOut(ctx, all) {
+		return nil
+	}
+	// Time is short: end the nodes' contexts, then go on without the calls that
+	// do not heed it, then without the nodes.
+	g.late.Store(true)
+	abort()
+	if g.wait(all, g.cfg.Drain/10) {
+		return nil
+	}
+	g.giveUp()
+	if g.wait(all, g.cfg.Drain/10) {
+		return nil
+	}
+	return fmt.Errorf("%s did not end within %s", strings.Join(g.hanging(), ", "), g.cfg.Drain)
+}
+
+// flowOut waits for what is in flight to reach the sinks.
+func (g *Graph) flowOut(ctx context.Context, all <-chan struct{}) bool {
+	patience := g.cfg.Drain - g.cfg.Drain/5
+	for ctx.Err() == nil {
+		before := g.moved()
+		select {
+		case <-all:
+			return true
+		case <-ctx.Done():
+		case <-g.cfg.Clock.After(patience):
+			if g.moved() == before {
+				return false
+			}
+		}
+	}
+	return g.wait(all, patience)
+}
+
+// moved counts what the nodes have done so far.
+func (g *Graph) moved() (n uint64) {
+	for _, s := range g.stages {
+		n += s.counts.in.Load() + s.counts.process.count()
+	}
+	for _, s := range g.sinks {
+		n += s.counts.in.Load() + s.counts.process.count()
+	}
+	return n
+}
+
+func (g *Graph) wait(all <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-all:
+		return true
+	case <-g.cfg.Clock.After(d):
+		return false
+	}
+}
+
+// giveUp goes on without sources that do not return from Read and stages that
+// do not return from Process, so that the sinks behind them close.
+func (g *Graph) giveUp() {
+	for _, e := range g.sources {
+		e.leave()
+	}
+	now := g.now()
+	for _, s := range g.stages {
+		s.expire(now, 0)
+	}
+}
+
+func (g *Graph) allDone() <-chan struct{} {
+	all := make(chan struct{})
+	go func() {
+		defer close(all)
+		for _, n := range g.nodes() {
+			<-n.done
+		}
+	}()
+	return all
+}
+
+// nodes returns all nodes, those that feed others first.
+func (g *Graph) nodes() []*node {
+	var nodes []*node
+	for _, e := range g.sources {
+		nodes = append(nodes, &e.node)
+	}
+	for _, s := range g.stages {
+		nodes = append(nodes, &s.node)
+	}
+	for _, s := range g.sinks {
+		nodes = append(nodes, &s.node)
+	}
+	return nodes
+}
+
+// hanging returns what has not ended.
+func (g *Graph) hanging() (names []string) {
+	unfinished := func(n *node) bool {
+		select {
+		case <-n.done:
+			return false
+		default:
+			return true
+		}
+	}
+	for _, e := range g.sources {
+		if unfinished(&e.node) {
+			names = append(names, fmt.Sprintf("source %q", e.name))
+		}
+	}
+	for _, s := range g.stages {
+		if unfinished(&s.node) {
+			names = append(names, fmt.Sprintf("stage %q", s.name))
+		}
+	}
+	for _, s := range g.sinks {
+		if unfinished(&s.node) {
+			names = append(names, fmt.Sprintf("sink %q", s.name))
+		}
+	}
+	return names
+}
+
+// result joins the first cause with what went wrong at the end.
+func (g *Graph) result(hanging error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return errors.Join(append([]error{g.cause, hanging}, g.errors...)...)
+}
