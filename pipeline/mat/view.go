@@ -55,6 +55,16 @@ func ScaledGray(f *pipeline.Frame, width, height int) (*gocv.Mat, error) {
 	return view(f, gray(width, height), read)
 }
 
+// NewScaled returns a BGR picture of the caller's own that shows what f shows,
+// in another size, made in one pass: see [New].
+func NewScaled(f *pipeline.Frame, width, height int) (*Image, error) {
+	src := f.Image()
+	if src == nil {
+		return nil, pipeline.ErrNoPixels
+	}
+	return read(src, bgr(width, height))
+}
+
 // Edit returns the picture in BGR, for writing. Nobody else sees what is
 // written: if somebody does hold the same pixels, or if they are not BGR, f gets
 // a picture of its own first.

@@ -171,6 +171,22 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+func TestNewScaled(t *testing.T) {
+	p := newPicture(32, 16, 235)
+	f := frame(t, p)
+	img, err := mat.NewScaled(f, 5, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Replace(img, pipeline.Scale(5.0/32, 3.0/16))
+	if got := at(must(t)(mat.Edit(f)), 2, 4); got != [3]byte{255, 255, 255} {
+		t.Errorf("the new picture shows %v, want 255", got)
+	}
+	if n := p.conversions.Load(); n != 1 {
+		t.Errorf("%d conversions, want 1", n)
+	}
+}
+
 func TestNoPixels(t *testing.T) {
 	views := map[string]func(*pipeline.Frame) (*gocv.Mat, error){
 		"View": mat.View, "Gray": mat.Gray, "Luma": mat.Luma, "Edit": mat.Edit,
