@@ -1,0 +1,86 @@
+// Package color is the stage that changes the colours of pictures: brightness,
+// contrast, saturation and tint.
+package color
+
+import (
+	"context"
+	"fmt"
+
+	"gocv.io/x/gocv"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
+	"github.com/reactorpipe/reactorpipe/stages/internal/rgb"
+)
+
+// Config of a color stage.
+type Config struct {
+	// Brightness is added to every pixel: -1 makes all black, 1 all white.
+	Brightness float64 `yaml:"brightness"`
+	// Contrast multiplies the distance from medium gray, 0 to 10.
+	Contrast float64 `yaml:"contrast"`
+	// Saturation multiplies the distance from gray, 0 to 10; 0 makes the picture
+	// gray.
+	Saturation float64 `yaml:"saturation"`
+	// Tint is the colour of a filter in front of the lens, such as "#ffcc88";
+	// white changes nothing.
+	Tint rgb.Color `yaml:"tint"`
+}
+
+// Default returns the configuration that changes nothing.
+func Default() Config {
+	return Config{Contrast: 1, Saturation: 1, Tint: rgb.Color{R: 255, G: 255, B: 255}}
+}
+
+// Validate refuses what is off the scale.
+func (c *Config) Validate() error {
+	if !(c.Brightness >= -1 && c.Brightness <= 1) {
+		return fmt.Errorf("brightness: must be from -1 to 1, got %g", c.Brightness)
+	}
+	if !(c.Contrast >= 0 && c.Contrast <= 10) {
+		return fmt.Errorf("contrast: must be from 0 to 10, got %g", c.Contrast)
+	}
+	if !(c.Saturation >= 0 && c.Saturation <= 10) {
+		return fmt.Errorf("saturation: must be from 0 to 10, got %g", c.Saturation)
+	}
+	return nil
+}
+
+// Register adds the kind to r.
+func Register(r *pipeline.Registry) {
+	pipeline.RegisterStage(r, pipeline.StageKind[Config]{
+		Name: "color", Default: Default, New: New,
+		Pixels:    pipeline.Pixels{Read: pipeline.BGR, Write: pipeline.Edit},
+		Stateless: true,
+	})
+}
+
+// Color changes the colours of pictures.
+type Color struct {
+	matrix gocv.Mat
+}
+
+var _ pipeline.Stage = (*Color)(nil)
+
+// New returns a color stage.
+func New(_ pipeline.Env, cfg Config) (pipeline.Stage, error) {
+	m := gocv.NewMatWithSize(3, 4, gocv.MatTypeCV64F)
+	for row, values := range cfg.matrix() {
+		for col, v := range values {
+			m.SetDoubleAt(row, col, v)
+		}
+	}
+	return &Color{m}, nil
+}
+
+// Process changes the picture in place.
+func (c *Color) Process(_ context.Context, f *pipeline.Frame) error {
+	m, err := mat.Edit(f)
+	if err != nil {
+		return err
+	}
+	return gocv.Transform(*m, m, c.matrix)
+}
+
+// Close frees the matrix.
+func (c *Color) Close() error { return c.matrix.Close() }
