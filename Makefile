@@ -13,8 +13,10 @@ stamp := -X github.com/reactorpipe/reactorpipe/pipeline/app.version=$(version)
 # What go test gets on top, as in: make test ARGS='-run TestDrain ./pipeline/graph'
 ARGS ?= ./...
 FUZZTIME ?= 10s
+# and make bench, as in: make bench BENCH='-only decode'
+BENCH ?=
 
-.PHONY: help setup build run test race fuzz lint generate check interop
+.PHONY: help setup build run test race fuzz bench lint generate check interop
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +38,10 @@ race: setup ## every test under the race detector
 
 fuzz: setup ## every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)
+
+bench: ## tables that compare with what people use instead
+	@scripts/setup bench
+	@$(env) go run ./scripts/bench $(BENCH)
 
 lint: ## gofumpt, go vet and golangci-lint, as setup ci installs them
 	@scripts/lint

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"testing"
-	"time"
 )
 
 // runtime is the published runtime, serving a model of this directory.

@@ -39,6 +39,7 @@ class Seen(ModelMessage):
     width: int = MessageField(description="Width of the last of them.")
     height: int = MessageField(description="Height of the last of them.")
     mean: float = MessageField(description="Mean of all its samples, 0 to 255.")
+    metadata: str = MessageField(description="What its sender attached to it.")
 
 
 class ImageSet(ModelMessage):
@@ -74,7 +75,7 @@ class Mirror(ReactorApp):
     def reset(self):
         self.brightness = 1.0
         self.step = 0
-        self.seen = Seen(frames=0, width=0, height=0, mean=0.0)
+        self.seen = Seen(frames=0, width=0, height=0, mean=0.0, metadata="")
         self.paused = False
         self.view = np.zeros((HEIGHT, WIDTH - HALF, 3), np.uint8)
 
@@ -124,6 +125,7 @@ class Mirror(ReactorApp):
                 width=width,
                 height=height,
                 mean=round(float(pixels.mean()), 2),
+                metadata=(frames[0].metadata or b"").decode(),
             )
             rows = np.arange(HEIGHT) * height // HEIGHT
             columns = np.arange(WIDTH - HALF) * width // (WIDTH - HALF)
