@@ -1,0 +1,116 @@
+package config
+
+import "gopkg.in/yaml.v3"
+
+// pipelineFile is the file.
+type pipelineFile struct {
+	// Name of the pipeline, in logs, metrics and addresses. The file's own name
+	// by default.
+	Name string `yaml:"name"`
+	// MaxInFlight is how many frames of a source may be in the graph at a time:
+	// latency is about this times the slowest stage.
+	MaxInFlight int `yaml:"max_in_flight"`
+	// Session with a model, short for sessions: {main: …}.
+	Session *yaml.Node `yaml:"session"`
+	// Sessions by name, where there are several.
+	Sessions *yaml.Node `yaml:"sessions"`
+	// Sources by name: each is one of the kinds of sources, with its settings.
+	Sources *yaml.Node `yaml:"sources"`
+	// Stages work on frames, one after the other unless `from` says otherwise.
+	Stages *yaml.Node `yaml:"stages"`
+	// Sinks send frames and results out of the pipeline.
+	Sinks *yaml.Node `yaml:"sinks"`
+}
+
+// sessionFile is one session.
+type sessionFile struct {
+	// Model by its name, such as reactor/x2. One of model, url and sim.
+	Model string `yaml:"model"`
+	// URL of a local runtime.
+	URL string `yaml:"url"`
+	// Sim is a model simulated in this process.
+	Sim *Sim `yaml:"sim"`
+	// APIKey, by default that of REACTOR_API_KEY.
+	APIKey string `yaml:"api_key"`
+	// Token, by default that of REACTOR_JWT. It goes before a key.
+	Token string `yaml:"token"`
+	// Start are commands for the begin of a session.
+	Start []startFile `yaml:"start"`
+	// OnExit is "end" or "leave".
+	OnExit string `yaml:"on_exit"`
+	// Wait is how long a server that is not there, or busy, is tried again.
+	Wait Duration `yaml:"wait"`
+	// ICEServers are URLs of STUN and TURN servers besides the session's own.
+	ICEServers []string `yaml:"ice_servers"`
+}
+
+// startFile is one command of `start`.
+type startFile struct {
+	// Command by its name.
+	Command string `yaml:"command"`
+	// Data are its arguments, constants only.
+	Data *yaml.Node `yaml:"data"`
+	// Wait is the type of a message to wait for.
+	Wait string `yaml:"wait"`
+}
+
+// nodeFile is what stages and sinks have in common.
+type nodeFile struct {
+	// Name, unique in the file.
+	Name string `yaml:"name"`
+	// Type is the kind.
+	Type string `yaml:"type"`
+	// From is the node whose frames come in: for a stage the one before it, for
+	// a sink the last stage, unless it says otherwise.
+	From string `yaml:"from"`
+	// With are further stages, whose annotations are added.
+	With []string `yaml:"with"`
+	// Rate bounds the frames a second that the node sees.
+	Rate Rate `yaml:"rate"`
+	// When is an expression: the node sees frames that it is true for.
+	When string `yaml:"when"`
+	// OnError says what becomes of a frame that the node fails on: drop, pass
+	// or stop.
+	OnError string `yaml:"on_error"`
+	// Session that the node uses, where there are several.
+	Session string `yaml:"session"`
+	// Config is the kind's own.
+	Config *yaml.Node `yaml:"config"`
+}
+
+// stageFile is one stage.
+type stageFile struct {
+	nodeFile `yaml:",inline"`
+	// Async lets the stage work beside the line, on the newest frame.
+	Async bool `yaml:"async"`
+	// TTL is how long the last result of an async or rated stage is held on the
+	// frames that follow: 1s by default, or two periods of its rate.
+	TTL Duration `yaml:"ttl"`
+	// Workers is how many frames are worked on side by side, by kinds that
+	// allow it.
+	Workers int `yaml:"workers"`
+	// Deadline is how long a call may take before the stage is bypassed.
+	Deadline Duration `yaml:"deadline"`
+}
+
+// sinkFile is one sink.
+type sinkFile struct {
+	nodeFile `yaml:",inline"`
+	// Edge says at which change of `when` the sink acts: rise, fall, change or
+	// while.
+	Edge string `yaml:"edge"`
+	// Hold is how long `when` has to stay as it is before it counts.
+	Hold Duration `yaml:"hold"`
+	// Cooldown is the least time between two acts.
+	Cooldown Duration `yaml:"cooldown"`
+	// Queue is what waits in front of the sink.
+	Queue *queueFile `yaml:"queue"`
+}
+
+// queueFile is the queue of a sink.
+type queueFile struct {
+	// Depth is the most frames that wait.
+	Depth int `yaml:"depth"`
+	// OnFull says what a full queue does: drop_oldest, drop_newest or block.
+	OnFull string `yaml:"on_full"`
+}

@@ -1,0 +1,136 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+)
+
+// mostFile is the largest file that is read, in bytes.
+const mostFile = 1 << 20
+
+// Options of [Load].
+type Options struct {
+	// Env looks variables up, as [os.LookupEnv] does; nil knows none.
+	Env func(name string) (value string, set bool)
+	// Set are changes to the file, such as "people.rate=2fps": name.key for a
+	// key of a node, name.config.key for one of its config, session.key,
+	// sessions.name.key, name, max_in_flight.
+	Set []string
+}
+
+// Load reads a pipeline's file. The error has one line for each mistake, by the
+// order of the file, as `pipeline.yaml:12: stage "blur": radius: must be odd
+// and positive, got 4`. It opens nothing but the file and what ${file:…} names.
+func Load(path string, reg *pipeline.Registry, opt Options) (*Spec, error) {
+	text, err := readAtMost(path, mostFile)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return load(path, text, reg, opt)
+}
+
+// load is Load for a text that was read already.
+func load(path string, text []byte, reg *pipeline.Registry, opt Options) (*Spec, error) {
+	m := &mistakes{path: path, flags: make(map[*yaml.Node]string)}
+	root := parse(m, text)
+	if root == nil {
+		return nil, m.err()
+	}
+	s := &setter{mistakes: m, root: root, reg: reg}
+	for _, change := range opt.Set {
+		s.set(change)
+	}
+	dec := newDecoder(m)
+	dir := filepath.Dir(path)
+	(&expander{decoder: dec, env: opt.Env, dir: dir}).tree(root)
+
+	l := &loader{decoder: dec, reg: reg, env: opt.Env, spec: &Spec{Path: path, Dir: dir}}
+	l.load(root)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return l.spec, nil
+}
+
+func newDecoder(m *mistakes) *decoder {
+	return &decoder{mistakes: m, expanded: make(map[*yaml.Node]expansion), broken: make(map[*yaml.Node]bool)}
+}
+
+// Decode reads the configuration of one kind from a text, as a `config:` of a
+// file is read, into a pointer to it, and validates it. Its expressions are
+// compiled for scope. name stands for the file in messages.
+func Decode(name string, text []byte, cfg any, scope *expr.Scope) error {
+	m := &mistakes{path: name, flags: make(map[*yaml.Node]string)}
+	if len(bytes.TrimSpace(text)) == 0 {
+		text = []byte("{}")
+	}
+	if root := parse(m, text); root != nil {
+		c := &component{decoder: newDecoder(m)}
+		c.into(root, cfg)
+		if len(m.all) == 0 {
+			c.validate(cfg)
+			c.check(scope)
+		}
+		if len(m.all) == 0 {
+			c.checkItself(cfg, scope)
+		}
+	}
+	return m.err()
+}
+
+// parse returns the map that a file is, or nil with a mistake.
+func parse(m *mistakes, text []byte) *yaml.Node {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var doc, second yaml.Node
+	err := decoder.Decode(&doc)
+	if errors.Is(err, io.EOF) || err == nil && isNull(doc.Content[0]) {
+		m.add(nil, "", "is empty")
+		return nil
+	}
+	if err != nil {
+		m.notYAML(err, text)
+		return nil
+	}
+	switch err := decoder.Decode(&second); {
+	case err == nil:
+		m.add(&second, "", "a file holds one pipeline, and a second document begins here")
+		return nil
+	case !errors.Is(err, io.EOF):
+		m.notYAML(err, text)
+		return nil
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode {
+		m.add(root, "", "must be a map (key: value), got %s", got(root))
+		return nil
+	}
+	return root
+}
+
+var yamlLine = regexp.MustCompile(`^line (\d+): `)
+
+// notYAML notes what the parser says.
+func (m *mistakes) notYAML(err error, text []byte) {
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	at := &yaml.Node{}
+	if found := yamlLine.FindStringSubmatch(message); found != nil {
+		at.Line, _ = strconv.Atoi(found[1]) // digits by the pattern
+		message = message[len(found[0]):]
+	}
+	if lines := bytes.Split(text, []byte("\n")); 0 < at.Line && at.Line <= len(lines) &&
+		bytes.HasPrefix(bytes.TrimLeft(lines[at.Line-1], " "), []byte("\t")) {
+		message += " (a tab: lines are indented by spaces)"
+	}
+	m.add(at, "", "not valid YAML: %s", message)
+}

@@ -1,0 +1,196 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+)
+
+const (
+	mainSession = "main"
+	defaultWait = 60 * time.Second
+	// localURL is where a local runtime listens by default.
+	localURL = "http://localhost:8080"
+)
+
+func (l *loader) sessions(c *component, root *yaml.Node, f pipelineFile) {
+	if has(root, "session") {
+		l.session(mainSession, "session", keyNode(root, "session"), entry(root, "session"))
+	}
+	if f.Sessions == nil {
+		return
+	}
+	if has(root, "session") {
+		c.wrong(keyNode(root, "sessions"), "", "session is short for sessions: {%s: …}; write one of the two", mainSession)
+		return
+	}
+	c.entries(f.Sessions, "sessions", func(name string, key, value *yaml.Node) {
+		if !nodeName.MatchString(name) {
+			c.wrong(key, "sessions", "a name is lower-case letters, digits and _, beginning with a letter, got %s", orNothing([]byte(name)))
+		}
+		l.session(name, fmt.Sprintf("session %q", name), key, target(value))
+	})
+}
+
+func (l *loader) session(name, label string, key, n *yaml.Node) {
+	c := &component{decoder: l.decoder, about: label}
+	f := sessionFile{OnExit: "end", Wait: Duration(defaultWait)}
+	c.into(n, &f)
+	s := Session{
+		Name: name, Line: key.Line, Model: f.Model, URL: f.URL, Sim: f.Sim, APIKey: f.APIKey, Token: f.Token,
+		OnExit: f.OnExit, Wait: f.Wait.Std(), ICEServers: f.ICEServers,
+	}
+	l.peer(c, &s, key, n)
+	if s.OnExit != "end" && s.OnExit != "leave" {
+		c.wrong(keyNode(n, "on_exit"), "on_exit", "must be end or leave, got %s", orNothing([]byte(s.OnExit)))
+	}
+	for i, server := range s.ICEServers {
+		if !iceServer(server) {
+			c.wrong(find(n, item("ice_servers", i)), item("ice_servers", i), "must begin with stun:, turn: or turns:, got %s", orNothing([]byte(server)))
+		}
+	}
+	s.Start = l.start(c, n, f.Start)
+	l.spec.Sessions = append(l.spec.Sessions, s)
+}
+
+func iceServer(server string) bool {
+	scheme, rest, _ := strings.Cut(server, ":")
+	return slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) && rest != ""
+}
+
+// peer finds out whom the session is with.
+func (l *loader) peer(c *component, s *Session, key, n *yaml.Node) {
+	var chosen []string
+	for _, k := range []string{"model", "url", "sim"} {
+		if has(n, k) {
+			chosen = append(chosen, k)
+		}
+	}
+	switch {
+	case len(chosen) > 1:
+		c.wrong(key, "", "%s exclude each other", and(chosen))
+		return
+	case len(chosen) == 1 && isNull(entry(n, chosen[0])) && chosen[0] == "sim":
+		s.Sim = &Sim{}
+	}
+	if s.Sim != nil {
+		l.sim(c, s.Sim, entry(n, "sim"))
+		return
+	}
+	if s.URL != "" && !isURL(s.URL) {
+		c.wrong(keyNode(n, "url"), "url", "must be an http or https URL, got %s", shorten(s.URL))
+	}
+	l.fromEnvironment(c, s, key, len(chosen) > 0)
+}
+
+// fromEnvironment honours the variables that the official examples honour. What
+// the file says goes before them.
+func (l *loader) fromEnvironment(c *component, s *Session, key *yaml.Node, chosen bool) {
+	if !chosen {
+		s.Model = l.variable("REACTOR_MODEL")
+	}
+	if s.URL == "" && (s.Model != "" || !chosen) {
+		s.URL = l.variable("REACTOR_API_URL")
+		if s.URL != "" && !isURL(s.URL) {
+			c.wrong(key, "", "REACTOR_API_URL: must be an http or https URL, got %s", shorten(s.URL))
+		}
+		s.Local = !slices.Contains([]string{"", "0", "false", "no"}, strings.ToLower(l.variable("REACTOR_LOCAL")))
+		if s.Local && s.URL == "" {
+			s.URL = localURL
+		}
+	}
+	if s.Model == "" && s.URL == "" && !chosen {
+		c.wrong(key, "", "needs model, url or sim, such as {model: reactor/x2}")
+	}
+	s.Local = s.Local || s.Model == ""
+	if s.Local {
+		return // the keys in the environment are for the cloud
+	}
+	if s.APIKey == "" {
+		s.APIKey = l.variable("REACTOR_API_KEY")
+	}
+	if s.Token == "" {
+		s.Token = l.variable("REACTOR_JWT")
+	}
+}
+
+func (l *loader) variable(name string) string {
+	if l.env == nil {
+		return ""
+	}
+	value, _ := l.env(name)
+	return value
+}
+
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+func (l *loader) sim(c *component, s *Sim, n *yaml.Node) {
+	if s.Clip != "" && !filepath.IsAbs(s.Clip) {
+		s.Clip = filepath.Join(l.spec.Dir, s.Clip)
+	}
+	wrong := func(key, format string, args ...any) {
+		c.wrong(keyNode(n, key), "sim."+key, format, args...)
+	}
+	codecs := []string{"vp8", "vp9", "h264"}
+	if s.Codec != "" && !slices.Contains(codecs, s.Codec) {
+		wrong("codec", "must be %s, got %s", or(codecs), shorten(s.Codec))
+	}
+	if s.Width < 0 || s.Height < 0 || (s.Width == 0) != (s.Height == 0) {
+		wrong("width", "and height must be positive, got %dx%d", s.Width, s.Height)
+	}
+	if s.FPS < 0 || s.FPS > 240 {
+		wrong("fps", "must be from 0 to 240, got %v", s.FPS)
+	}
+	if s.Loss < 0 || s.Loss > 1 {
+		wrong("loss", "must be from 0 to 1, got %v", s.Loss)
+	}
+}
+
+func (l *loader) start(c *component, n *yaml.Node, files []startFile) []StartCommand {
+	var commands []StartCommand
+	items := contents(entry(n, "start"))
+	for i, f := range files {
+		path, at := item("start", i), target(items[i])
+		if !has(at, "command") {
+			c.wrong(at, path, "command is missing")
+		}
+		commands = append(commands, StartCommand{
+			Command: f.Command, Wait: f.Wait, Line: at.Line, Data: l.constants(c, at, path+".data", f.Data),
+		})
+	}
+	return commands
+}
+
+// constants reads the arguments of a command that is sent before there are
+// frames.
+func (l *loader) constants(c *component, at *yaml.Node, path string, n *yaml.Node) expr.Value {
+	var v expr.Value
+	if n == nil || isNull(n) {
+		return v
+	}
+	if n.Kind != yaml.MappingNode {
+		c.wrong(keyNode(at, "data"), path, "must be a map of arguments, got %s", got(n))
+		return v
+	}
+	before := len(l.all)
+	c.value(n, settable(&v), path)
+	if len(l.all) > before {
+		return v
+	}
+	c.check(nil)
+	c.checks = nil
+	if _, constant := v.Const(); !constant && len(l.all) == before {
+		c.wrong(keyNode(at, "data"), path, "holds constants only: there are no frames yet")
+	}
+	return v
+}

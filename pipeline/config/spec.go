@@ -1,0 +1,137 @@
+package config
+
+import (
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+)
+
+// Spec is a checked pipeline. Whatever it names exists, and whatever it sets is
+// in range.
+type Spec struct {
+	// Path of the file as it was given, and the folder that it lies in.
+	Path, Dir string
+	// Name of the pipeline: the file's base name unless it says otherwise.
+	Name string
+	// MaxInFlight bounds the frames in the graph, for each source.
+	MaxInFlight int
+	// Sessions in the order of the file; `session:` is one named "main".
+	Sessions []Session
+	// Sources in the order of the file.
+	Sources []Source
+	// Stages in the order of the file, which need not be that of the graph.
+	Stages []Stage
+	Sinks  []Sink
+	// Warnings are what works but is hardly meant.
+	Warnings []string
+}
+
+// Session is one model session.
+type Session struct {
+	Name string
+	// Line of the file.
+	Line int
+	// Model, URL and Sim: one of the three, or Model with the URL of its API
+	// where the environment says that one.
+	Model, URL string
+	Sim        *Sim
+	// APIKey and Token are secrets. Both are empty for a local runtime.
+	APIKey, Token string
+	// Local says that URL is a runtime that serves one model and needs no key.
+	Local bool
+	// Start are the commands that a session which we made begins with.
+	Start []StartCommand
+	// OnExit is "end" or "leave": what becomes of it when the program ends.
+	OnExit string
+	// Wait is how long a server that is not there, or busy, is tried again.
+	Wait time.Duration
+	// ICEServers are URLs (stun:…, turn:…) used besides the session's own.
+	ICEServers []string
+}
+
+// StartCommand is a command sent as a session begins.
+type StartCommand struct {
+	Command string
+	// Data holds constants only.
+	Data expr.Value
+	// Wait is the type of the message to wait for; "" waits for the reply only.
+	Wait string
+	Line int
+}
+
+// Sim describes a simulated model.
+type Sim struct {
+	// Clip is the video that the model shows; "" is a test pattern.
+	Clip string `yaml:"clip"`
+	// Model is what it calls itself.
+	Model string `yaml:"model"`
+	// Codec of its picture: vp8, vp9 or h264; "" leaves it to the simulator.
+	Codec string `yaml:"codec"`
+	// Width and Height in pixels; zero is the clip's own.
+	Width  int `yaml:"width"`
+	Height int `yaml:"height"`
+	// FPS is the frames a second; zero is the clip's own.
+	FPS float64 `yaml:"fps"`
+	// Loss is the share of its packets that get lost, 0 to 1.
+	Loss float64 `yaml:"loss"`
+}
+
+// Source is where frames come from.
+type Source struct {
+	Name string
+	Line int
+	Type pipeline.SourceType
+	// Config is a pointer to the kind's configuration.
+	Config any
+	// Session that it belongs to, "" for none.
+	Session string
+}
+
+// Node is what stages and sinks have in common.
+type Node struct {
+	Name string
+	Line int
+	// From is the node whose frames come in; With are those whose annotations
+	// are joined.
+	From string
+	With []string
+	// Session that it may use, "" for none.
+	Session string
+	// When is nil where the node sees every frame.
+	When *expr.Program
+	// Rate is the most frames a second that the node sees; 0 is all.
+	Rate float64
+	// OnError says what becomes of a frame that the node fails on: "drop",
+	// "pass" or "stop".
+	OnError string
+	// Pixels is what the kind does with them, refined by its configuration.
+	Pixels pipeline.Pixels
+}
+
+// Stage is a checked stage.
+type Stage struct {
+	Node
+	Type pipeline.StageType
+	// Config is a pointer to the kind's configuration.
+	Config any
+	// Async stages work beside the line, on the newest frame.
+	Async bool
+	// TTL is how long results of an async or rated stage are held.
+	TTL time.Duration
+	// Workers is how many instances run side by side, at least one.
+	Workers  int
+	Deadline time.Duration
+}
+
+// Sink is a checked sink.
+type Sink struct {
+	Node
+	Type pipeline.SinkType
+	// Config is a pointer to the kind's configuration.
+	Config any
+	// Queue is nil where the kind's own applies.
+	Queue          *pipeline.Queue
+	Edge           pipeline.Edge
+	Hold, Cooldown time.Duration
+}
