@@ -51,7 +51,8 @@ type Found struct {
 // NewHOG returns a detector of people. The caller closes it.
 func NewHOG() (*HOG, error) {
 	h := &HOG{}
-	if err := check(C.cv_hog_people(&h.p)); err != nil {
+	msg := C.cv_hog_people(&h.p) //nolint:gocritic // what it sees is made by cgo
+	if err := check(msg); err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -65,10 +66,10 @@ func (h *HOG) Detect(m *gocv.Mat, how HOGParams) ([]Found, error) {
 	}
 	var found *C.cv_found
 	var n C.int
-	err := check(C.cv_hog_detect(h.p, unsafe.Pointer(m.Ptr()),
-		C.double(how.Threshold), C.int(how.Stride), C.double(how.Scale), C.double(how.Group), &found, &n))
+	msg := C.cv_hog_detect(h.p, unsafe.Pointer(m.Ptr()), //nolint:gocritic // what it sees is made by cgo
+		C.double(how.Threshold), C.int(how.Stride), C.double(how.Scale), C.double(how.Group), &found, &n)
 	defer C.free(unsafe.Pointer(found))
-	if err != nil {
+	if err := check(msg); err != nil {
 		return nil, err
 	}
 	people := make([]Found, n)

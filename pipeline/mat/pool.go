@@ -56,8 +56,8 @@ func (o *pool) reuse(size int) (buffer, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lent++
-	for i := len(o.idle) - 1; i >= 0; i-- {
-		if b := o.idle[i]; b.size == size {
+	for i, b := range slices.Backward(o.idle) {
+		if b.size == size {
 			o.idle = slices.Delete(o.idle, i, i+1)
 			o.bytes -= size
 			return b, true

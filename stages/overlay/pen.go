@@ -30,7 +30,7 @@ func newPen(m *gocv.Mat, lineWidth int) *pen {
 		scale: max(0.4, float64(height)/1000), stroke: max(1, height/540), margin: max(2, height/240),
 	}
 	if p.line == 0 {
-		p.line = max(1, height/360)
+		p.line = max(1, height/240)
 	}
 	return p
 }

@@ -1,6 +1,7 @@
 package peopledetect_test
 
 import (
+	"image"
 	"testing"
 
 	"gocv.io/x/gocv"
@@ -62,17 +63,19 @@ func TestMinScore(t *testing.T) {
 
 // Nobody is an answer, too: an empty list, not none.
 func TestNobody(t *testing.T) {
-	for _, size := range []struct{ width, height int }{{320, 240}, {320, 4}, {1, 1}} {
-		f := pipetest.NewFrame(t, pipeline.Format{Layout: pipeline.I420, Width: size.width, Height: size.height})
-		defer f.Release()
-		stage := pipetest.NewStage(t, kind("width: 320"))
-		defer stage.(*peopledetect.PeopleDetect).Close()
-		if err := stage.Process(t.Context(), f); err != nil {
-			t.Fatal(err)
-		}
-		if ds, set := pipeline.Get(f, pipeline.Detections); !set || len(ds) != 0 {
-			t.Errorf("%v: detections %v (set: %t), want an empty list", size, ds, set)
-		}
+	for _, size := range []image.Point{{320, 240}, {320, 4}, {1, 1}} {
+		t.Run(size.String(), func(t *testing.T) {
+			f := pipetest.NewFrame(t, pipeline.Format{Layout: pipeline.I420, Width: size.X, Height: size.Y})
+			defer f.Release()
+			stage := pipetest.NewStage(t, kind("width: 320"))
+			defer stage.(*peopledetect.PeopleDetect).Close()
+			if err := stage.Process(t.Context(), f); err != nil {
+				t.Fatal(err)
+			}
+			if ds, set := pipeline.Get(f, pipeline.Detections); !set || len(ds) != 0 {
+				t.Errorf("detections %v (set: %t), want an empty list", ds, set)
+			}
+		})
 	}
 }
 
