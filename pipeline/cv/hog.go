@@ -66,8 +66,8 @@ func (h *HOG) Detect(m *gocv.Mat, how HOGParams) ([]Found, error) {
 	}
 	var found *C.cv_found
 	var n C.int
-	msg := C.cv_hog_detect(h.p, unsafe.Pointer(m.Ptr()), //nolint:gocritic // what it sees is made by cgo
-		C.double(how.Threshold), C.int(how.Stride), C.double(how.Scale), C.double(how.Group), &found, &n)
+	msg := C.cv_hog_detect(h.p, unsafe.Pointer(m.Ptr()),
+		C.double(how.Threshold), C.int(how.Stride), C.double(how.Scale), C.double(how.Group), &found, &n) //nolint:gocritic // what it sees is made by cgo
 	defer C.free(unsafe.Pointer(found))
 	if err := check(msg); err != nil {
 		return nil, err
