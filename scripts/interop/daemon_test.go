@@ -64,6 +64,7 @@ func TestDaemon(t *testing.T) {
 
 // checkSummary expects about 30 fps for 8 s, on a machine that may be slow.
 func checkSummary(t *testing.T, dir string) {
+	t.Helper()
 	var s summary
 	readJSON(t, filepath.Join(dir, "summary.json"), &s)
 	if s.Frames.Decoded < 120 || s.Frames.Decoded > s.Frames.Received {
@@ -90,6 +91,7 @@ func checkSummary(t *testing.T, dir string) {
 
 // checkEvents expects frames in order, with what the model wrote on them.
 func checkEvents(t *testing.T, dir string) {
+	t.Helper()
 	lines := readLines[struct {
 		Stream        string
 		Seq           int
@@ -113,6 +115,7 @@ func checkEvents(t *testing.T, dir string) {
 // checkMessages expects the model to have been turned up, and to have seen what
 // was published.
 func checkMessages(t *testing.T, dir string) {
+	t.Helper()
 	lines := readLines[struct {
 		Stream, Type string
 		Data         struct {
@@ -138,6 +141,7 @@ func checkMessages(t *testing.T, dir string) {
 // checkRecording looks at the lamp: half lit when the session starts, full when
 // the command has been obeyed.
 func checkRecording(t *testing.T, dir string) {
+	t.Helper()
 	first, last := lamp(t, filepath.Join(dir, "out.mp4"))
 	if first < 40 || first > 60 {
 		t.Errorf("the lamp began at %d, want 50", first)
@@ -149,6 +153,7 @@ func checkRecording(t *testing.T, dir string) {
 
 // checkJournal asks the runtime what happened.
 func checkJournal(t *testing.T, r *runtime) {
+	t.Helper()
 	entries := r.journal(t, func(e entry) bool { return e.Event == "cleanup_complete" })
 	want := []string{"set_brightness", "refuse", "set_brightness", "announce"}
 	for _, name := range want {
