@@ -1,0 +1,92 @@
+// Package record is the sink that writes its pictures into a video file.
+package record
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
+)
+
+// Config says what is recorded, and where.
+type Config struct {
+	// Path of the file, relative to the working directory. Its extension
+	// chooses the container: .mp4 or .mkv. Missing folders are made; {{date}}
+	// and {{time}} stand for the start of the file.
+	Path outfile.Path `yaml:"path"`
+	// Exists says what becomes of a file that is there already: rename (the new
+	// one gets a number), overwrite it, or fail.
+	Exists outfile.Exists `yaml:"exists"`
+	// Codec: h264, vp9, or in .mkv also vp8.
+	Codec decode.Codec `yaml:"codec"`
+	// Bitrate that is aimed at; 0 aims at a quality instead.
+	Bitrate config.Bitrate `yaml:"bitrate"`
+	// FPS is the usual number of pictures a second. Each is recorded when it
+	// comes, be they more or less.
+	FPS config.Rate `yaml:"fps"`
+}
+
+// Default is H.264 of a good quality.
+func Default() Config {
+	return Config{Exists: outfile.Rename, Codec: decode.H264, FPS: 30}
+}
+
+// Validate says what is wrong with c.
+func (c *Config) Validate() error {
+	if err := c.Path.Validate(); err != nil {
+		return fmt.Errorf("path: %w", err)
+	}
+	if err := c.Exists.Validate(outfile.Rename, outfile.Overwrite, outfile.Fail); err != nil {
+		return fmt.Errorf("exists: %w", err)
+	}
+	ext := strings.ToLower(filepath.Ext(string(c.Path)))
+	codecs, known := containers(ext)
+	if !known {
+		return fmt.Errorf("path: must end in .mp4 or .mkv, got %q", string(c.Path))
+	}
+	if !slices.Contains(codecs, c.Codec) {
+		return fmt.Errorf("codec: %s takes %s, got %q", ext, list(codecs), string(c.Codec))
+	}
+	if c.Bitrate < 0 {
+		return errors.New("bitrate: must not be negative")
+	}
+	if c.FPS <= 0 {
+		return fmt.Errorf("fps: must be positive, got %g", float64(c.FPS))
+	}
+	return nil
+}
+
+// containers returns what goes into files with an extension.
+func containers(ext string) (codecs []decode.Codec, known bool) {
+	switch ext {
+	case ".mp4":
+		return []decode.Codec{decode.H264, decode.VP9}, true
+	case ".mkv":
+		return []decode.Codec{decode.H264, decode.VP8, decode.VP9}, true
+	}
+	return nil, false
+}
+
+func list(codecs []decode.Codec) string {
+	names := make([]string, len(codecs))
+	for i, c := range codecs {
+		names[i] = string(c)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// Register adds the sink to r.
+func Register(r *pipeline.Registry) {
+	pipeline.RegisterSink(r, pipeline.SinkKind[Config]{
+		Name: "record", Default: Default, New: New,
+		Pixels: pipeline.Pixels{Read: pipeline.Native},
+		Queue:  pipeline.Queue{Depth: 30, OnFull: pipeline.DropOldest},
+	})
+}

@@ -1,0 +1,142 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
+)
+
+// Sink records. While nothing can be written it leaves pictures out, and goes
+// on in a new file when there is room again.
+type Sink struct {
+	cfg    Config
+	env    pipeline.Env
+	outage outage
+
+	file    *segment // nil before the first picture and while nothing can be written
+	next    string   // the file that New has made, for the first picture
+	started bool     // a file was begun
+	last    time.Duration
+}
+
+var _ pipeline.Sink = (*Sink)(nil)
+
+// New makes the file, so that a folder that cannot be written is found before
+// frames flow. Close removes it if no picture came.
+func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
+	path, err := reserve(cfg.Path.At(env.Clock.Now()), cfg.Exists)
+	if err != nil {
+		return nil, fmt.Errorf("path: %w (%w)", err, pipeline.ErrFatal)
+	}
+	return &Sink{
+		cfg: cfg, env: env, next: path,
+		outage: outage{lost: env.Metrics.Counter("frames_lost_total", "Pictures not recorded because nothing could be written.")},
+	}, nil
+}
+
+// Write records f. That nothing can be written, because the disk is full for
+// instance, is an error once; the pictures that are lost meanwhile are counted.
+func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
+	img := f.Image()
+	if img == nil {
+		return pipeline.ErrNoPixels
+	}
+	if s.started && f.PTS <= s.last {
+		return nil // one picture an instant
+	}
+	now := s.env.Clock.Now()
+	if s.outage.waits(now, s.folder()) {
+		return nil
+	}
+	err := s.write(img, f.PTS)
+	if err == nil {
+		s.last = f.PTS
+		s.recovered(f.PTS)
+		return nil
+	}
+	var broken *unwritable
+	if !errors.As(err, &broken) {
+		return err // this picture's own
+	}
+	return s.outage.begin(now, err)
+}
+
+func (s *Sink) recovered(pts time.Duration) {
+	if s.outage.on && pts-s.file.begun >= proven {
+		s.env.Log.Info("recording again", "path", s.file.path, "frames_lost", s.outage.end())
+	}
+}
+
+func (s *Sink) folder() string {
+	return filepath.Dir(s.cfg.Path.At(s.env.Clock.Now()))
+}
+
+func (s *Sink) write(img pipeline.Image, pts time.Duration) error {
+	format := img.Format()
+	if s.file != nil && !s.file.takes(format) {
+		if err := s.finish(); err != nil {
+			return &unwritable{err}
+		}
+	}
+	if s.file == nil {
+		if err := s.begin(format, pts); err != nil {
+			return err
+		}
+	}
+	err := s.file.write(img, pts)
+	var broken *unwritable
+	if errors.As(err, &broken) {
+		s.abandon()
+	}
+	return err
+}
+
+// begin begins the next file. Those after the first never replace another.
+func (s *Sink) begin(format pipeline.Format, pts time.Duration) error {
+	path := s.next
+	if s.started {
+		var err error
+		if path, err = reserve(s.cfg.Path.At(s.env.Clock.Now()), outfile.Rename); err != nil {
+			return &unwritable{err}
+		}
+	}
+	file, err := newSegment(path, format, pts, s.cfg)
+	if err != nil {
+		return errors.Join(err, discard(path))
+	}
+	s.started, s.file = true, file
+	s.env.Log.Info("recording", "path", path, "width", file.width, "height", file.height)
+	return nil
+}
+
+// finish completes the file in hand.
+func (s *Sink) finish() error {
+	file := s.file
+	s.file = nil
+	return file.Close()
+}
+
+// abandon closes a file that could not be written to. What it holds stays; that
+// the rest cannot be written either is no news.
+func (s *Sink) abandon() {
+	path := s.file.path
+	_ = s.finish()
+	_ = discard(path)
+}
+
+// Close completes the recording.
+func (s *Sink) Close() error {
+	if s.file != nil {
+		return s.finish()
+	}
+	if !s.started {
+		s.started = true
+		return discard(s.next)
+	}
+	return nil
+}

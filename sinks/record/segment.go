@@ -1,0 +1,110 @@
+package record
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/encode"
+	"github.com/reactorpipe/reactorpipe/encode/container"
+	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
+)
+
+// keyframeInterval is what a player can seek by, and the most that is lost of
+// a file whose writer is killed.
+const keyframeInterval = time.Second
+
+// segment is one video file and the encoder in front of it.
+type segment struct {
+	path          string
+	begun         time.Duration // PTS of its first picture
+	source        pipeline.Format
+	width, height int
+	encoder       encode.Encoder
+	muxer         *container.Muxer
+}
+
+// newSegment begins a file for pictures of one size.
+func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Config) (*segment, error) {
+	s := &segment{
+		path: path, begun: pts, source: source,
+		width: even(source.Width), height: even(source.Height),
+	}
+	encoder, err := ffmpeg.New(encode.Config{
+		Codec: cfg.Codec, Width: s.width, Height: s.height, FPS: float64(cfg.FPS),
+		Bitrate: int(cfg.Bitrate), KeyframeInterval: keyframeInterval,
+	})
+	if err != nil {
+		return nil, err
+	}
+	muxer, err := container.Create(path, container.Config{
+		Codec: cfg.Codec, Width: s.width, Height: s.height, FPS: float64(cfg.FPS),
+	})
+	if err != nil {
+		return nil, &unwritable{errors.Join(err, encoder.Close())}
+	}
+	s.encoder, s.muxer = encoder, muxer
+	return s, nil
+}
+
+// even returns n as codecs with halved chroma take it.
+func even(n int) int { return max(2, n&^1) }
+
+// takes says whether pictures of that format go into the file.
+func (s *segment) takes(f pipeline.Format) bool {
+	return f.Width == s.source.Width && f.Height == s.source.Height
+}
+
+func (s *segment) write(img pipeline.Image, pts time.Duration) error {
+	packets, err := s.encoder.Encode(img, pts, false) // keyframes come by the encoder's interval
+	if err != nil {
+		return err
+	}
+	return s.mux(packets)
+}
+
+func (s *segment) mux(packets []encode.Packet) error {
+	for _, p := range packets {
+		if err := s.muxer.Write(p); err != nil {
+			return &unwritable{err}
+		}
+	}
+	return nil
+}
+
+// Close writes what the encoder holds and completes the file.
+func (s *segment) Close() error {
+	packets, err := s.encoder.Flush()
+	if err == nil {
+		err = s.mux(packets)
+	}
+	return errors.Join(err, s.encoder.Close(), s.muxer.Close())
+}
+
+// reserve makes an empty file for a path, or one close to it, and returns its
+// path. A file that is to be overwritten stays as it is for now.
+func reserve(path string, exists outfile.Exists) (string, error) {
+	if exists == outfile.Overwrite {
+		exists = outfile.Append // the muxer empties it
+	}
+	f, err := outfile.Open(path, exists)
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
+}
+
+// discard removes a file that nothing was written to.
+func discard(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || info.Size() > 0 {
+		return err
+	}
+	return os.Remove(path)
+}
