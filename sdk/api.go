@@ -55,7 +55,9 @@ func newAPI(cfg Config) *api {
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         dial,
 		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     30 * time.Second,
+		// Below the 5 s of common servers: a request on a connection that they
+		// close just then would fail.
+		IdleConnTimeout:     3 * time.Second,
 		MaxIdleConnsPerHost: 4,
 		ForceAttemptHTTP2:   true,
 	}
@@ -93,6 +95,7 @@ type exchange struct {
 	out    any // decoded from JSON where the status is 200 or 201, unless nil
 	// signalling adds the WebRTC version.
 	signalling bool
+	timeout    time.Duration // default requestTimeout
 }
 
 // do runs an exchange and returns the answer's status. Any but 2xx is an error.
@@ -114,7 +117,11 @@ func (a *api) do(ctx context.Context, x exchange) (int, error) {
 }
 
 func (a *api) send(ctx context.Context, x exchange, h http.Header) (int, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, errRequestTimeout)
+	limit := x.timeout
+	if limit == 0 {
+		limit = requestTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errRequestTimeout)
 	defer cancel()
 	req, err := a.request(ctx, x, h)
 	if err != nil {
@@ -143,7 +150,7 @@ func (a *api) send(ctx context.Context, x exchange, h http.Header) (int, error) 
 	return resp.StatusCode, nil
 }
 
-var errRequestTimeout = errors.New("no answer within " + requestTimeout.String())
+var errRequestTimeout = errors.New("no answer in time")
 
 func (a *api) request(ctx context.Context, x exchange, h http.Header) (*http.Request, error) {
 	var body io.Reader
@@ -198,7 +205,7 @@ func (a *api) statusError(x exchange, resp *http.Response) error {
 		Code: statusCode(resp.StatusCode), Component: componentAPI, Operation: x.op, Status: resp.StatusCode,
 		Message: a.tokens.redact(fmt.Sprintf("unexpected HTTP status %d from %s: %s", resp.StatusCode, x.hop, text)),
 	}
-	e.Recoverable = recoverable(e.Code)
+	e.Recoverable, e.signalling = recoverable(e.Code), x.signalling
 	if e.Code == CodeVersionMismatch {
 		e.Status = 0
 		return e

@@ -143,6 +143,11 @@ func (k *commandCall) settle(ctx context.Context, a answer) (Reply, error) {
 	if e := a.data.GetError(); e != nil {
 		return Reply{}, refusal(e.GetCode(), k.op, e.GetMessage())
 	}
+	select {
+	case reason := <-k.refused:
+		return Reply{}, refusal(CodeCommandError, k.op, reason)
+	default:
+	}
 	if m := a.data.GetMessage(); m != nil {
 		return Reply{Type: m.GetType(), Data: wire.Map(m.GetData()), At: a.at}, nil
 	}
@@ -168,9 +173,15 @@ type answer struct {
 // calls are the requests of one connection that wait for an answer.
 type calls struct {
 	mu       sync.Mutex // guards what follows
-	pending  map[string]chan answer
+	pending  map[string]waiting
 	commands []*commandCall // in the order sent, until their wait ends
 	lost     *Error         // set when no answer will come any more
+}
+
+// waiting is a request without an answer yet.
+type waiting struct {
+	op    string
+	reply chan answer // takes one without blocking
 }
 
 // request registers a request id and returns where its answer will come,
@@ -188,9 +199,9 @@ func (k *calls) register(id, op string) chan answer {
 		return ch
 	}
 	if k.pending == nil {
-		k.pending = map[string]chan answer{}
+		k.pending = map[string]waiting{}
 	}
-	k.pending[id] = ch
+	k.pending[id] = waiting{op: op, reply: ch}
 	return ch
 }
 
@@ -225,10 +236,10 @@ func (k *calls) drop(id string) {
 func (k *calls) resolve(id string, a answer) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	ch, ok := k.pending[id]
+	w, ok := k.pending[id]
 	if ok {
 		delete(k.pending, id)
-		ch <- a
+		w.reply <- a
 	}
 	return ok
 }
@@ -258,8 +269,8 @@ func (k *calls) fail(cause error) {
 		return
 	}
 	k.lost = gpuErrorf(CodeDisconnected, "", "connection lost: %v", cause)
-	for id, ch := range k.pending {
-		ch <- answer{err: k.lost}
+	for id, w := range k.pending {
+		w.reply <- answer{err: k.lost.during(w.op)}
 		delete(k.pending, id)
 	}
 }

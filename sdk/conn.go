@@ -86,11 +86,10 @@ func (c *conn) close() {
 
 // dial makes a connection up to the point where both sides are ready.
 func (s *Session) dial(ctx context.Context, op string) (*conn, error) {
-	s.mu.Lock()
-	s.epoch++
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.mu.Lock()
 	c := &conn{
-		session: s, log: s.log, epoch: s.epoch, senders: map[string]*sender{}, mids: map[string]*Track{},
+		session: s, log: s.log, epoch: s.epoch + 1, senders: map[string]*sender{}, mids: map[string]*Track{},
 		connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel,
 	}
 	s.mu.Unlock()

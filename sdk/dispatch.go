@@ -99,9 +99,15 @@ func (c *conn) onEnd(reason string) {
 	})
 }
 
-// drained waits, briefly, until both channels are closed: the notice why may be
-// on the other one.
+// drained waits, briefly, until both channels are closed where one is: the
+// notice why may be on the other one.
 func (c *conn) drained() {
+	select {
+	case <-c.data.gone:
+	case <-c.control.gone:
+	default:
+		return
+	}
 	t := time.NewTimer(100 * time.Millisecond)
 	defer t.Stop()
 	for _, ch := range []*channel{c.data, c.control} {

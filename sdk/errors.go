@@ -77,8 +77,9 @@ type Error struct {
 	// RetryAfter is how long the server asks to wait; 0 where it does not.
 	RetryAfter time.Duration
 
-	cause   error
-	refused bool
+	cause      error
+	refused    bool // by the model or runtime
+	signalling bool // by a signalling route
 }
 
 // Error returns "<operation>: [<code>] <message>".

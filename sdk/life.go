@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/sdk/wire"
@@ -33,6 +34,9 @@ func (s *Session) run(ctx context.Context, c *conn) {
 // attach makes c the connection of the session: what was received and sent
 // before goes on.
 func (s *Session) attach(ctx context.Context, c *conn) {
+	s.mu.Lock()
+	s.conn, s.epoch = c, c.epoch
+	s.mu.Unlock()
 	for _, t := range s.tracks {
 		t.report.Store(nil)
 		if t.info.Direction == ReceiveOnly && !t.Paused() {
@@ -41,9 +45,6 @@ func (s *Session) attach(ctx context.Context, c *conn) {
 	}
 	c.ping()
 	c.spawn(c.keepAlive)
-	s.mu.Lock()
-	s.conn = c
-	s.mu.Unlock()
 	s.setStatus(StatusReady)
 	for _, t := range s.tracks {
 		if p := t.publication(); p != nil {
@@ -139,6 +140,9 @@ func (s *Session) hopeless(ctx context.Context) error {
 	return nil
 }
 
+// noSession are the answers of the signalling routes when the session is no more.
+var noSession = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGone}
+
 // final is what a failed try says about all further ones: nil if they may do
 // better.
 func (s *Session) final(ctx context.Context, err error) error {
@@ -149,9 +153,7 @@ func (s *Session) final(ctx context.Context, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	switch e.Status {
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone:
-		// The signalling routes answer so when the session is no more.
+	if e.signalling && slices.Contains(noSession, e.Status) {
 		s.serverEnded("")
 		return s.hopeless(ctx)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -85,8 +87,44 @@ func (a *api) create(ctx context.Context, model string) (resource, error) {
 		Transports []transportVersion `json:"supported_transports"`
 	}{named{model}, thisClient, []transportVersion{{"webrtc", "1.0"}}}
 	var r resource
-	_, err := a.do(ctx, exchange{op: "connect", hop: "create session", method: http.MethodPost, path: "/sessions", body: body, out: &r})
+	if _, err := a.tokens.get(ctx, "connect"); err != nil {
+		return r, err
+	}
+	ctx, cancel := outlive(ctx, farewell)
+	defer cancel()
+	_, err := a.do(ctx, exchange{
+		op: "connect", hop: "create session", method: http.MethodPost, path: "/sessions", body: body, out: &r, timeout: createTimeout,
+	})
 	return r, check(r, err)
+}
+
+// createTimeout is generous: a session whose creation nobody waited for costs
+// money.
+const createTimeout = time.Minute
+
+// outlive returns a context for making a session: where ctx ends after the
+// request was sent, it lasts a little longer. What was made can then be ended.
+func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var sent atomic.Bool
+	traced := httptrace.WithClientTrace(longer, &httptrace.ClientTrace{
+		WroteHeaders: func() { sent.Store(true) },
+	})
+	stop := context.AfterFunc(ctx, func() {
+		if sent.Load() {
+			t := time.NewTimer(grace)
+			defer t.Stop()
+			select {
+			case <-t.C:
+			case <-longer.Done():
+			}
+		}
+		cancel(context.Cause(ctx))
+	})
+	return traced, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // check refuses an answer that names no session.
@@ -112,9 +150,13 @@ const (
 
 func (a *api) startLocal(ctx context.Context) (resource, error) {
 	deadline := time.Now().Add(closingRetry)
+	longer, cancel := outlive(ctx, farewell)
+	defer cancel()
 	for {
 		var r resource
-		_, err := a.do(ctx, exchange{op: "connect", hop: "start session", method: http.MethodPost, path: "/start_session", body: struct{}{}, out: &r})
+		_, err := a.do(longer, exchange{
+			op: "connect", hop: "start session", method: http.MethodPost, path: "/start_session", body: struct{}{}, out: &r,
+		})
 		if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "closing") || time.Now().After(deadline) {
 			return r, check(r, err)
 		}

@@ -71,11 +71,17 @@ func (t *tokens) get(ctx context.Context, op string) (string, error) {
 	t.seenMu.Lock()
 	t.seen = append(t.seen, out.JWT)
 	t.seenMu.Unlock()
-	t.expires = time.Unix(int64(out.ExpiresAt), 0).Add(-tokenMargin)
-	if out.ExpiresAt == 0 {
-		t.expires = time.Now().Add(time.Hour)
-	}
+	t.expires = time.Now().Add(usable(time.Until(time.Unix(int64(out.ExpiresAt), 0))))
 	return t.token, nil
+}
+
+// usable is how long a token of the given life is used. One that is over by our
+// clock is used for a while all the same: it was just made, the clock is wrong.
+func usable(life time.Duration) time.Duration {
+	if life <= 0 {
+		return tokenMargin
+	}
+	return life - min(tokenMargin, life/2)
 }
 
 type tokenScope struct {
