@@ -1,0 +1,87 @@
+// Package publish is the sink that sends its pictures back into the model, as
+// one of the tracks that the model takes.
+package publish
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+)
+
+// Config says what is sent, and how.
+type Config struct {
+	// Track of the model that the pictures go into.
+	Track string `yaml:"track"`
+	// Codec to send: vp8, vp9 or h264. Where nothing is said the answer to the
+	// session's offer decides.
+	Codec decode.Codec `yaml:"codec"`
+	// FPS is how many pictures a second are sent at most.
+	FPS config.Rate `yaml:"fps"`
+	// Width and Height that pictures are scaled to, in pixels. One alone keeps
+	// the proportions, none keeps the size. Odd sizes lose a row or column.
+	Width  int `yaml:"width"`
+	Height int `yaml:"height"`
+	// Bitrate that is aimed at; the connection may bring it down for a while.
+	Bitrate config.Bitrate `yaml:"bitrate"`
+	// UserData goes with each picture where the model understands frame
+	// metadata: {{ frame.user_data }} passes on what the frame came with. Texts
+	// are sent as they are, other values as JSON.
+	UserData expr.Template `yaml:"user_data"`
+}
+
+// Default is 30 pictures a second at 2 Mbit/s.
+func Default() Config { return Config{FPS: 30, Bitrate: 2_000_000} }
+
+// Validate says what is wrong with c.
+func (c *Config) Validate() error {
+	if c.Track == "" {
+		return errors.New("track: is required")
+	}
+	switch c.Codec {
+	case "", decode.VP8, decode.VP9, decode.H264:
+	default:
+		return fmt.Errorf("codec: must be vp8, vp9 or h264, got %q", string(c.Codec))
+	}
+	if c.FPS <= 0 {
+		return fmt.Errorf("fps: must be positive, got %g", float64(c.FPS))
+	}
+	if c.Width < 0 || c.Height < 0 {
+		return fmt.Errorf("width, height: must not be negative, got %dx%d", c.Width, c.Height)
+	}
+	if c.Bitrate < minBitrate {
+		return fmt.Errorf("bitrate: must be at least %d, got %s", minBitrate, c.Bitrate)
+	}
+	return nil
+}
+
+// size returns the size that a picture is sent in.
+func (c *Config) size(width, height int) (w, h int) {
+	switch {
+	case c.Width > 0 && c.Height > 0:
+		width, height = c.Width, c.Height
+	case c.Width > 0:
+		width, height = c.Width, height*c.Width/width
+	case c.Height > 0:
+		width, height = width*c.Height/height, c.Height
+	}
+	return even(width), even(height)
+}
+
+// even returns n as codecs with halved chroma take it.
+func even(n int) int { return max(2, n&^1) }
+
+// Register adds the sink to r.
+func Register(r *pipeline.Registry) {
+	pipeline.RegisterSink(r, pipeline.SinkKind[Config]{
+		Name: "publish", Default: Default, New: New, Session: true,
+		Pixels: pipeline.Pixels{Read: pipeline.Native},
+		Queue:  pipeline.Queue{Depth: 1, OnFull: pipeline.DropOldest}, // late pictures are worth nothing
+	})
+}
+
+// SessionUse says which track is sent.
+func (c *Config) SessionUse() pipeline.Use { return pipeline.Use{Publishes: []string{c.Track}} }

@@ -1,0 +1,228 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/encode"
+	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+)
+
+// retryEvery is how often a session that is not ready is tried again: each try
+// costs a keyframe.
+const retryEvery = 200 * time.Millisecond
+
+// Sink publishes a track. The track and the encoder are opened with the first
+// picture.
+type Sink struct {
+	cfg      Config
+	env      pipeline.Env
+	notReady func(float64)
+	bitrate  func(float64)
+
+	requests *requests
+	track    pipeline.SampleWriter // nil before the first picture
+	encoder  encode.Encoder        // nil before it, and after a change
+	format   format                // the encoder's
+	target   int                   // the encoder's bitrate
+
+	next    time.Duration // PTS at which a picture is due
+	last    time.Duration // PTS of the last one
+	sentAny bool
+	retryAt time.Time // while the session is not ready
+}
+
+// format is what an encoder was made for.
+type format struct {
+	codec         decode.Codec
+	width, height int
+}
+
+var (
+	_ pipeline.Sink        = (*Sink)(nil)
+	_ pipeline.SessionUser = (*Sink)(nil)
+)
+
+// New returns a sink.
+func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
+	if env.Session == nil {
+		return nil, errors.New("there is no session to publish to")
+	}
+	return &Sink{
+		cfg: cfg, env: env, requests: newRequests(env.Clock, int(cfg.Bitrate)),
+		notReady: env.Metrics.Counter("not_ready_total", "Pictures not sent because the session was not ready."),
+		bitrate:  env.Metrics.Gauge("bitrate_bits_per_second", "What is aimed at."),
+	}, nil
+}
+
+// trackChecker is a session that can tell beforehand whether the model takes a
+// track. The error wraps ErrInvalid.
+type trackChecker interface {
+	CheckPublish(p pipeline.Publish) error
+}
+
+// SessionReady says whether the model takes the track, where the session knows.
+func (s *Sink) SessionReady(context.Context) error {
+	if c, ok := s.env.Session.(trackChecker); ok {
+		return c.CheckPublish(pipeline.Publish{Track: s.cfg.Track, Codec: string(s.cfg.Codec)})
+	}
+	return nil
+}
+
+// Write sends f, if a picture is due. A session that is not ready is no error:
+// the pictures are counted and not sent.
+func (s *Sink) Write(ctx context.Context, f *pipeline.Frame) error {
+	if f.Image() == nil {
+		return pipeline.ErrNoPixels
+	}
+	if !s.due(f.PTS) {
+		return nil
+	}
+	if s.env.Clock.Now().Before(s.retryAt) {
+		s.notReady(1)
+		return nil
+	}
+	userData, err := s.userData(f)
+	if err == nil {
+		err = s.send(ctx, f, userData)
+	}
+	if errors.Is(err, pipeline.ErrNotReady) {
+		s.notReady(1)
+		s.retryAt = s.env.Clock.Now().Add(retryEvery)
+		s.requests.begin() // what comes next follows nothing that was sent
+		return nil
+	}
+	return err
+}
+
+// due says whether pts is a picture's turn. A turn stays on its grid, so that
+// pictures which come a little early are not left out.
+func (s *Sink) due(pts time.Duration) bool {
+	if s.sentAny && (pts <= s.last || pts < s.next) {
+		return false
+	}
+	period := time.Duration(float64(time.Second) / float64(s.cfg.FPS))
+	s.next += period
+	if s.next < pts {
+		s.next = pts + period/2
+	}
+	s.last, s.sentAny = pts, true
+	return true
+}
+
+func (s *Sink) userData(f *pipeline.Frame) ([]byte, error) {
+	v, ok, err := s.cfg.UserData.Eval(expr.Input{Frame: f, LastMessage: s.env.LastMessage, Now: s.env.Clock.Now()})
+	if !ok || err != nil {
+		return nil, err
+	}
+	if text, ok := v.(string); ok {
+		return []byte(text), nil
+	}
+	return json.Marshal(v)
+}
+
+func (s *Sink) send(ctx context.Context, f *pipeline.Frame, userData []byte) error {
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	img := f.Image()
+	if err := s.prepare(img.Format()); err != nil {
+		return err
+	}
+	packets, err := s.encoder.Encode(img, f.PTS, s.requests.keyframe())
+	if err != nil {
+		s.requests.begin()
+		return err
+	}
+	for _, p := range packets {
+		err := s.track.WriteSample(pipeline.Sample{
+			Data: bytes.Clone(p.Data), PTS: p.PTS, CaptureTime: f.CaptureTime, UserData: userData,
+		})
+		if err != nil {
+			return fmt.Errorf("track %s: %w", s.cfg.Track, err)
+		}
+	}
+	return nil
+}
+
+// open publishes the track.
+func (s *Sink) open(ctx context.Context) error {
+	if s.track != nil {
+		return nil
+	}
+	track, err := s.env.Session.Publish(ctx, pipeline.Publish{
+		Track: s.cfg.Track, Codec: string(s.cfg.Codec),
+		OnKeyframe: s.requests.ask, OnBitrate: s.requests.limit,
+	})
+	if errors.Is(err, pipeline.ErrInvalid) {
+		return fmt.Errorf("track: %w (%w)", err, pipeline.ErrFatal)
+	}
+	if err != nil {
+		return fmt.Errorf("track %s: %w", s.cfg.Track, err)
+	}
+	s.track = track
+	return nil
+}
+
+// prepare sees to an encoder that fits the picture, the track and the
+// connection.
+func (s *Sink) prepare(picture pipeline.Format) error {
+	want := format{codec: decode.Codec(s.track.Codec())}
+	want.width, want.height = s.cfg.size(picture.Width, picture.Height)
+	target := s.requests.bitrate()
+	if s.encoder == nil || s.format != want {
+		return s.openEncoder(want, target)
+	}
+	if target == s.target {
+		return nil
+	}
+	s.target = target
+	s.bitrate(float64(target))
+	if err := s.encoder.SetBitrate(target); err != nil && !errors.Is(err, encode.ErrFixedBitrate) {
+		return err
+	}
+	return nil
+}
+
+func (s *Sink) openEncoder(want format, bitrate int) error {
+	if err := s.closeEncoder(); err != nil {
+		return err
+	}
+	encoder, err := ffmpeg.New(encode.Config{
+		Codec: want.codec, Width: want.width, Height: want.height,
+		FPS: float64(s.cfg.FPS), Bitrate: bitrate,
+	})
+	if err != nil {
+		return err
+	}
+	s.encoder, s.format, s.target = encoder, want, bitrate
+	s.bitrate(float64(bitrate))
+	s.env.Log.Info("publishing", "track", s.cfg.Track, "codec", want.codec, "width", want.width, "height", want.height)
+	return nil
+}
+
+func (s *Sink) closeEncoder() error {
+	if s.encoder == nil {
+		return nil
+	}
+	err := s.encoder.Close()
+	s.encoder = nil
+	return err
+}
+
+// Close ends the publication.
+func (s *Sink) Close() error {
+	err := s.closeEncoder()
+	if s.track != nil {
+		err = errors.Join(err, s.track.Close())
+		s.track = nil
+	}
+	return err
+}
