@@ -1,0 +1,89 @@
+// Package examples_test builds the examples as their readers do, and runs them.
+package examples_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A module of its own, with a replace, tests its stage, builds, and its pipeline
+// runs on a file.
+func TestCustomStage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	lookAtSources(t)
+	module, err := filepath.Abs("customstage")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	program := filepath.Join(out, "customstage")
+	run(t, module, "go", "vet", "./...")
+	run(t, module, "go", "test", "./...")
+	run(t, module, "go", "build", "-buildvcs=false", "-o", program, ".")
+
+	pipeline := filepath.Join(module, "pipeline.yaml")
+	run(t, out, program, "validate", pipeline)
+	run(t, out, program, "run", pipeline, "--frames", "20")
+
+	first := firstLine(t, filepath.Join(out, "out", "spots.jsonl"))
+	if _, ok := first.Annotations["spot"]["detections"]; !ok {
+		t.Errorf("the first frame has the annotations %v, want detections of spot", first.Annotations)
+	}
+}
+
+type line struct {
+	Annotations map[string]map[string]json.RawMessage `json:"annotations"`
+}
+
+func firstLine(t *testing.T, path string) line {
+	t.Helper()
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := bytes.Cut(file, []byte("\n"))
+	var l line
+	if err := json.Unmarshal(text, &l); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return l
+}
+
+// run runs a program in a folder and ends the test if it fails.
+func run(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, output)
+	}
+}
+
+// lookAtSources has the go command run this test again when any source changes:
+// what other programs read it cannot see.
+func lookAtSources(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && len(d.Name()) > 2 && d.Name()[0] == '.' {
+			return fs.SkipDir
+		}
+		if !d.IsDir() {
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
