@@ -219,6 +219,14 @@ func (c *component) check(scope *expr.Scope) {
 
 func (c *component) kind(n *yaml.Node, v reflect.Value, path string) {
 	switch v.Kind() {
+	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array, reflect.Interface:
+	default:
+		if isNull(n) && !c.isExpanded(n) {
+			c.wrong(n, path, "has no value")
+			return
+		}
+	}
+	switch v.Kind() {
 	case reflect.Struct:
 		c.structure(n, v, path)
 	case reflect.Map:
@@ -288,7 +296,11 @@ func (c *component) entries(n *yaml.Node, path string, each func(key string, key
 	for _, p := range pairs(n) {
 		key := target(p.key)
 		if key.Kind != yaml.ScalarNode {
-			c.wrong(p.key, path, "a key must be text, got %s", got(key))
+			what := got(key)
+			if key.Kind == yaml.MappingNode {
+				what = "{{ without quotes around the text"
+			}
+			c.wrong(p.key, path, "a key must be text, got %s", what)
 			continue
 		}
 		if line, again := seen[key.Value]; again {
@@ -483,9 +495,7 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 		f := v.Type().Field(i)
 		key, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		if strings.Contains(options, "inline") {
-			for k, inner := range fieldsOf(v.Field(i)) {
-				fields[k] = inner
-			}
+			maps.Copy(fields, fieldsOf(v.Field(i)))
 			continue
 		}
 		if key == "-" || !f.IsExported() {

@@ -86,6 +86,10 @@ func (e *expander) scalar(n *yaml.Node) {
 		literal.WriteString(protect(value))
 		substituted = true
 		rest = after
+		if plain.Len() > mostFile {
+			e.fail(n, "is longer than %d KiB with its variables", mostFile>>10)
+			return
+		}
 	}
 	n.Value = plain.String()
 	if substituted {

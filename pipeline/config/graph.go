@@ -34,7 +34,7 @@ func (l *loader) connect(n, last *node) {
 	c := n.common()
 	switch {
 	case has(n.yaml, "from"):
-		n.input("from", c.From, l.feeders(n))
+		l.input(n, "from", c.From)
 	case last != nil:
 		c.From = last.name
 		n.inputs = append(n.inputs, last)
@@ -49,12 +49,13 @@ func (l *loader) connect(n, last *node) {
 			n.wrong(item("with", i), "%s is an input already", name)
 			continue
 		}
-		n.input(item("with", i), name, l.feeders(n))
+		l.input(n, item("with", i), name)
 	}
 }
 
 // input connects n to the node that a key names.
-func (n *node) input(key, name string, feeders map[string]*node) {
+func (l *loader) input(n *node, key, name string) {
+	feeders := l.feeders(n)
 	if from, ok := feeders[name]; ok {
 		n.inputs = append(n.inputs, from)
 		return
@@ -65,18 +66,19 @@ func (n *node) input(key, name string, feeders map[string]*node) {
 	case name == "": // that was said already
 	case name == n.name:
 		n.keys.wrong(at, key, "%s cannot feed itself", name)
+	case l.byName[name] != nil && l.byName[name].sink != nil:
+		n.keys.wrong(at, key, "%s is a sink: nothing comes out of it", name)
 	default:
-		n.keys.wrong(at, key, "%s", noSuch(name, feeders))
+		n.keys.wrong(at, key, "there is no %q to take frames from%s", shorten(name), choices(name, sortedKeys(feeders)))
 	}
 }
 
-func noSuch(name string, feeders map[string]*node) string {
-	names := sortedKeys(feeders)
-	hint := expr.DidYouMean(name, names)
-	if hint == "" {
-		hint = "; there are " + and(names)
+// choices is what may be meant by a word, or else all that could be.
+func choices(word string, known []string) string {
+	if hint := expr.DidYouMean(word, known); hint != "" || len(known) == 0 {
+		return hint
 	}
-	return `there is no "` + shorten(name) + `" to take frames from` + hint
+	return ": it could be " + or(known)
 }
 
 // feeders are the nodes that n can have as inputs.
@@ -208,8 +210,8 @@ func (l *loader) joins(n *node) {
 	root := n.root()
 	for _, in := range n.inputs[1:] {
 		if other := in.root(); root != nil && other != nil && other != root {
-			n.wrong("with", "%s comes from %s, and %s from %s: what is joined must come from one source",
-				in.name, other.name, n.common().From, root.name)
+			n.wrong("with", "%s comes from %s, and the picture from %s: what is joined must come from one source",
+				in.name, other.name, root.name)
 		}
 	}
 	if root != nil && root.messages() && n.known && n.common().Pixels != (pipeline.Pixels{}) {
@@ -226,11 +228,7 @@ func (l *loader) sessionOf(n *node) {
 	}
 	switch {
 	case *name != "" && !slices.Contains(names, *name):
-		hint := expr.DidYouMean(*name, names)
-		if hint == "" && len(names) > 0 {
-			hint = "; there are " + and(names)
-		}
-		n.wrong("session", "there is no session %q%s", shorten(*name), hint)
+		n.wrong("session", "there is no session %q%s", shorten(*name), choices(*name, names))
 	case *name != "":
 	case len(names) == 1:
 		*name = names[0]

@@ -43,10 +43,10 @@ func (l *loader) load(root *yaml.Node) {
 	l.sources(c, f.Sources)
 	l.each(c, f.Stages, "stages", l.stage)
 	l.each(c, f.Sinks, "sinks", l.sink)
-	if f.Sources == nil || len(pairs(f.Sources)) == 0 && f.Sources.Kind != yaml.ScalarNode {
+	if isEmpty(f.Sources) {
 		c.wrong(root, "sources", "a pipeline has at least one, such as sources: {cam: {%s: …}}", firstOf(l.reg.Sources(), "track"))
 	}
-	if f.Sinks == nil || isNull(f.Sinks) || f.Sinks.Kind == yaml.SequenceNode && len(f.Sinks.Content) == 0 {
+	if isEmpty(f.Sinks) {
 		c.wrong(root, "sinks", "a pipeline has at least one")
 	}
 	l.graph()
@@ -78,6 +78,11 @@ func (l *loader) each(c *component, list *yaml.Node, section string, read func(n
 	for i, n := range list.Content {
 		read(target(n), item(section, i))
 	}
+}
+
+// isEmpty says that a section is not there, or has nothing in it.
+func isEmpty(section *yaml.Node) bool {
+	return isNull(section) || section.Kind != yaml.ScalarNode && len(section.Content) == 0
 }
 
 func firstOf(words []string, otherwise string) string {

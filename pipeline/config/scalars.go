@@ -65,7 +65,7 @@ func parseDuration(s string) (time.Duration, error) {
 
 // UnmarshalText reads a size. It is never negative.
 func (s *Size) UnmarshalText(text []byte) error {
-	n, err := parseScaled(string(text), sizeUnits)
+	n, err := parseScaled(string(text), sizeUnits())
 	if err != nil {
 		return fmt.Errorf("must be a size such as 50GB or 512k, got %s", orNothing(text))
 	}
@@ -79,7 +79,7 @@ func (b *Bitrate) UnmarshalText(text []byte) error {
 	for _, unit := range []string{"bit/s", "bps", "b/s"} {
 		short = strings.TrimSuffix(short, unit)
 	}
-	n, err := parseScaled(short, bitrateUnits)
+	n, err := parseScaled(short, bitrateUnits())
 	if err != nil {
 		return fmt.Errorf("must be a bitrate such as 2M or 800k, got %s", orNothing(text))
 	}
@@ -89,7 +89,7 @@ func (b *Bitrate) UnmarshalText(text []byte) error {
 
 // UnmarshalText reads a rate. It is above zero.
 func (r *Rate) UnmarshalText(text []byte) error {
-	n, err := parseScaled(string(text), rateUnits)
+	n, err := parseScaled(string(text), rateUnits())
 	if err != nil || n == 0 {
 		return fmt.Errorf("must be a rate such as 15fps or 2/s, got %s", orNothing(text))
 	}
@@ -104,8 +104,9 @@ type unit struct {
 }
 
 // Longer suffixes come before those that they end with.
-var (
-	sizeUnits = []unit{
+
+func sizeUnits() []unit {
+	return []unit{
 		{"KiB", 1 << 10},
 		{"MiB", 1 << 20},
 		{"GiB", 1 << 30},
@@ -122,9 +123,15 @@ var (
 		{"T", 1e12},
 		{"B", 1},
 	}
-	bitrateUnits = []unit{{"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}}
-	rateUnits    = []unit{{"fps", 1}, {"/s", 1}, {"/min", 1. / 60}, {"/h", 1. / 3600}, {"Hz", 1}}
-)
+}
+
+func bitrateUnits() []unit {
+	return []unit{{"k", 1e3}, {"K", 1e3}, {"M", 1e6}, {"G", 1e9}}
+}
+
+func rateUnits() []unit {
+	return []unit{{"fps", 1}, {"/s", 1}, {"/min", 1. / 60}, {"/h", 1. / 3600}, {"Hz", 1}}
+}
 
 func parseScaled(s string, units []unit) (float64, error) {
 	s = strings.TrimSpace(s)

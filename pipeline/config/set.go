@@ -102,7 +102,8 @@ func (s *setter) change(n *yaml.Node, steps []string, value *yaml.Node, flag str
 	if len(steps) == 1 {
 		s.mark(value, flag)
 		s.flags[key] = flag
-		n.Content = append(withoutRivals(n, steps[0], s.rivals()).Content, key, value)
+		others := withoutRivals(n, steps[0], s.rivals())
+		n.Content = append(others.Content, key, value)
 		return
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {

@@ -44,53 +44,62 @@ func keyNode(n *yaml.Node, key string) *yaml.Node {
 
 // pairs returns a map's own entries and those merged in with <<, of which its
 // own and the first ones win. It returns nothing for what is not a map.
-func pairs(n *yaml.Node) []pair { return pairsWithin(n, 0) }
-
-// mostMerges is how deep maps may merge maps: a map that merges itself ends
-// there.
-const mostMerges = 8
-
-func pairsWithin(n *yaml.Node, depth int) []pair {
-	n = target(n)
-	if n == nil || n.Kind != yaml.MappingNode || depth > mostMerges {
-		return nil
-	}
-	var own, merged []pair
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		p := pair{n.Content[i], n.Content[i+1]}
-		if isMerge(p.key) {
-			merged = append(merged, mergedPairs(p.value, depth+1)...)
-			continue
-		}
-		own = append(own, p)
-	}
-	if len(merged) == 0 {
-		return own
-	}
-	seen := make(map[string]bool)
-	for _, p := range own {
-		seen[p.key.Value] = true
-	}
-	for _, p := range merged {
-		if !seen[p.key.Value] {
-			seen[p.key.Value] = true
-			own = append(own, p)
-		}
-	}
-	return own
+func pairs(n *yaml.Node) []pair {
+	m := merger{seen: make(map[string]bool)}
+	return m.pairs(n)
 }
 
-func mergedPairs(n *yaml.Node, depth int) []pair {
+// mostMerged is how many maps one map may merge in, over all levels: a map that
+// merges itself, or a bomb of merges, ends there.
+const mostMerged = 100
+
+// merger collects the entries of one map.
+type merger struct {
+	maps int
+	seen map[string]bool // keys, of merged entries and those before them
+}
+
+func (m *merger) pairs(n *yaml.Node) []pair {
 	n = target(n)
-	if n.Kind != yaml.SequenceNode {
-		return pairsWithin(n, depth)
-	}
-	if depth > mostMerges {
+	m.maps++
+	if n == nil || n.Kind != yaml.MappingNode || m.maps > mostMerged {
 		return nil
 	}
 	var all []pair
-	for _, e := range n.Content {
-		all = append(all, pairsWithin(e, depth+1)...)
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		p := pair{n.Content[i], n.Content[i+1]}
+		switch {
+		case isMerge(p.key):
+			merged = append(merged, p.value)
+		case m.maps == 1 || !m.seen[p.key.Value]: // its own, even twice: that is a mistake
+			all = append(all, p)
+		}
+	}
+	if len(merged) == 0 {
+		return all
+	}
+	for _, p := range all {
+		m.seen[p.key.Value] = true
+	}
+	for _, from := range merged {
+		all = append(all, m.from(from)...)
+	}
+	return all
+}
+
+// from returns the entries of what << names: a map or a list of them.
+func (m *merger) from(n *yaml.Node) []pair {
+	sources := []*yaml.Node{n}
+	if n = target(n); n.Kind == yaml.SequenceNode {
+		sources = n.Content
+	}
+	var all []pair
+	for _, source := range sources {
+		for _, p := range m.pairs(source) {
+			m.seen[p.key.Value] = true
+			all = append(all, p)
+		}
 	}
 	return all
 }
@@ -147,6 +156,9 @@ func got(n *yaml.Node) string {
 	case yaml.SequenceNode:
 		return "a list"
 	case yaml.MappingNode:
+		if len(n.Content) > 0 && n.Content[0].Kind == yaml.MappingNode {
+			return "{{ without quotes around the text"
+		}
 		return "a map"
 	default:
 		return orNothing([]byte(n.Value))
@@ -154,8 +166,12 @@ func got(n *yaml.Node) string {
 }
 
 func joinPath(path, field string) string {
-	if path == "" {
+	field = shorten(field)
+	switch {
+	case path == "":
 		return field
+	case field == "":
+		return path
 	}
 	return path + "." + field
 }

@@ -14,7 +14,7 @@ import (
 // whole command or path is far smaller.
 const maxText = 1 << 20
 
-var anyType = reflect.TypeFor[any]()
+func anyType() reflect.Type { return reflect.TypeFor[any]() }
 
 // addFunctions adds those that the rewriter calls.
 func addFunctions(config *conf.Config) {
@@ -143,7 +143,7 @@ func memberType(args []reflect.Type) (reflect.Type, error) {
 		}
 		return base.Elem(), nil
 	default:
-		return anyType, nil
+		return anyType(), nil
 	}
 }
 
@@ -193,7 +193,7 @@ func addType(args []reflect.Type) (reflect.Type, error) {
 	if args[0].Kind() == reflect.String && args[1].Kind() == reflect.String {
 		return args[0], nil
 	}
-	return anyType, nil
+	return anyType(), nil
 }
 
 // word says what a value is.

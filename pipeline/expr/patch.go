@@ -169,9 +169,8 @@ func (r *rewriter) binary(node *ast.Node, n *ast.BinaryNode) {
 
 // read puts the reading of a place in the place of a node.
 func (r *rewriter) read(node *ast.Node, p place) {
-	i, known := r.index[p.path]
-	if !known {
-		i = len(r.places)
+	if _, known := r.index[p.path]; !known {
+		i := len(r.places)
 		r.places, r.index[p.path] = append(r.places, p), i
 		r.addRead(p, i)
 	}
@@ -181,7 +180,7 @@ func (r *rewriter) read(node *ast.Node, p place) {
 // addRead adds the two functions that read a place.
 func (r *rewriter) addRead(p place, i int) {
 	zero := reflect.Zero(p.typ).Interface()
-	signature := []reflect.Type{reflect.FuncOf([]reflect.Type{anyType}, []reflect.Type{p.typ}, false)}
+	signature := []reflect.Type{reflect.FuncOf([]reflect.Type{anyType()}, []reflect.Type{p.typ}, false)}
 	r.config.Functions["$"+p.path] = &builtin.Function{
 		Name: "$" + p.path, Types: signature,
 		Func: func(args ...any) (any, error) {

@@ -14,7 +14,7 @@ import (
 // DidYouMean returns `, did you mean "resize"?` where one of the known words is
 // close to what came, else "".
 func DidYouMean(word string, known []string) string {
-	best, bestDistance := "", 1+max(1, len(word)/3)
+	best, bestDistance := "", 1+max(1, (len(word)+1)/3)
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < bestDistance {
 			best, bestDistance = k, d
