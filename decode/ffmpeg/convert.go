@@ -13,7 +13,8 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
-// ConvertTo implements pipeline.Converter, in one pass, into dst itself.
+// ConvertTo implements pipeline.Converter, in one pass into dst itself where its
+// rows are a multiple of a vector, as those of all common sizes are.
 func (i *Image) ConvertTo(dst unsafe.Pointer, stride int, to pipeline.Format) error {
 	if i.closed.Load() {
 		return errClosed
@@ -32,7 +33,7 @@ func (i *Image) ConvertTo(dst unsafe.Pointer, stride int, to pipeline.Format) er
 		return fmt.Errorf("convert %s to %s: not possible", i.format, to)
 	}
 	defer i.pool.putScaler(s)
-	if C.rp_scale(s.sws, &s.conversion, i.c, (*C.uint8_t)(dst), C.int(stride)) < 0 {
+	if C.rp_scaler_run(s.c, i.c, (*C.uint8_t)(dst), C.int(stride)) < 0 {
 		return fmt.Errorf("convert %s to %s: swscale refuses", i.format, to)
 	}
 	return nil

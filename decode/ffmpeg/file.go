@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -37,7 +38,7 @@ type File struct {
 
 // OpenFile opens a file of any container that FFmpeg reads.
 func OpenFile(path string) (*File, error) {
-	f := &File{path: path, ctx: astiav.AllocFormatContext(), pkt: astiav.AllocPacket()}
+	f := &File{path: path, pkt: astiav.AllocPacket()}
 	if err := f.open(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -46,8 +47,10 @@ func OpenFile(path string) (*File, error) {
 }
 
 func (f *File) open() error {
+	f.ctx = astiav.AllocFormatContext()
+	f.ctx.SetFlags(astiav.NewFormatContextFlags(astiav.FormatContextFlagGenPts)) // avi has none
 	if err := f.ctx.OpenInput("file:"+f.path, nil, nil); err != nil {
-		return err
+		return system(err)
 	}
 	f.opened = true
 	if err := f.ctx.FindStreamInfo(nil); err != nil {
@@ -233,13 +236,18 @@ func (f *File) toFilter() error {
 // Rewind goes back to the beginning: the next unit is the first again, with
 // its PTS.
 func (f *File) Rewind() error {
-	if err := f.ctx.SeekFrame(f.stream.Index(), f.start, astiav.NewSeekFlags(astiav.SeekFlagBackward)); err != nil {
+	f.ended, f.next = false, 0
+	err := f.ctx.SeekFrame(f.stream.Index(), f.start, astiav.NewSeekFlags(astiav.SeekFlagBackward))
+	if err != nil { // an elementary stream has no index
+		f.closeInput()
+		err = f.open()
+	}
+	if err != nil {
 		return fmt.Errorf("rewind %s: %w", f.path, err)
 	}
 	if f.filter != nil {
 		C.av_bsf_flush(filterOf(f.filter))
 	}
-	f.ended, f.next = false, 0
 	return nil
 }
 
@@ -248,13 +256,28 @@ func (f *File) Close() error {
 	if f.pkt == nil {
 		return nil
 	}
-	if f.filter != nil {
-		f.filter.Free()
-	}
+	f.closeInput()
 	f.pkt.Free()
-	if f.opened { // a failed OpenInput has freed it
-		f.ctx.CloseInput()
-	}
 	f.pkt = nil
 	return nil
+}
+
+func (f *File) closeInput() {
+	if f.filter != nil {
+		f.filter.Free()
+		f.filter = nil
+	}
+	if f.opened { // a failed OpenInput frees the context
+		f.ctx.CloseInput()
+		f.opened = false
+	}
+}
+
+// system turns FFmpeg's error into the operating system's where it is one.
+func system(err error) error {
+	var code astiav.Error
+	if errors.As(err, &code) && -4096 < code && code < 0 {
+		return syscall.Errno(-code)
+	}
+	return err
 }

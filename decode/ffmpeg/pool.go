@@ -72,15 +72,15 @@ func (p *pool) free() {
 		return
 	}
 	for _, s := range p.scalers {
-		C.sws_freeContext(s.sws)
+		C.rp_scaler_close(s.c)
 	}
 	p.scalers = nil
 }
 
-// scaler is a swscale context, which one goroutine uses at a time.
+// scaler is an opened conversion, which one goroutine uses at a time.
 type scaler struct {
 	conversion C.rp_conversion
-	sws        *C.struct_SwsContext
+	c          *C.rp_scaler
 }
 
 // takeScaler returns an idle scaler for c, or a new one; nil where swscale knows
@@ -89,8 +89,8 @@ func (p *pool) takeScaler(c C.rp_conversion) *scaler {
 	if s := p.idleScaler(c); s != nil {
 		return s
 	}
-	s := &scaler{conversion: c}
-	if s.sws = C.rp_scaler(&s.conversion); s.sws == nil {
+	s := &scaler{conversion: c, c: C.rp_scaler_open(c)}
+	if s.c == nil {
 		return nil
 	}
 	return s
@@ -113,7 +113,7 @@ func (p *pool) putScaler(s *scaler) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.scalers) == maxScalers {
-		C.sws_freeContext(p.scalers[0].sws)
+		C.rp_scaler_close(p.scalers[0].c)
 		p.scalers = slices.Delete(p.scalers, 0, 1)
 	}
 	p.scalers = append(p.scalers, s)
