@@ -84,3 +84,6 @@ func Register(r *pipeline.Registry) {
 		Edge:  pipeline.Rise,
 	})
 }
+
+// SessionUse says which command is sent.
+func (c *Config) SessionUse() pipeline.Use { return pipeline.Use{Commands: []string{c.Command}} }

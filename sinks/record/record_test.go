@@ -158,7 +158,7 @@ func TestRecordsEachPictureWhenItCame(t *testing.T) {
 			s := open(t, cfg, env(new(bytes.Buffer)))
 			var want []picture // the file begins at 0, whenever it was begun
 			for i, at := 0, time.Duration(0); i < 100; i++ {
-				if err := write(t, s, at+5*time.Second, 161, 121); err != nil {
+				if err := write(t, s, at+5*time.Second, 41, 31); err != nil {
 					t.Fatal(err)
 				}
 				want = append(want, picture{pts: at})
@@ -168,7 +168,7 @@ func TestRecordsEachPictureWhenItCame(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, size := probe(t, string(cfg.Path))
-			if want := string(tt.codec) + "x160x120"; size != want {
+			if want := string(tt.codec) + "x40x30"; size != want {
 				t.Errorf("got %s, want %s", size, want)
 			}
 			sinceKeyframe := time.Duration(0)

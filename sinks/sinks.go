@@ -1,0 +1,25 @@
+// Package sinks lists the sinks that reactorpipe ships. Each stands in a
+// package of its own.
+package sinks
+
+import (
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sinks/command"
+	"github.com/reactorpipe/reactorpipe/sinks/discard"
+	"github.com/reactorpipe/reactorpipe/sinks/jsonl"
+	"github.com/reactorpipe/reactorpipe/sinks/log"
+	"github.com/reactorpipe/reactorpipe/sinks/preview"
+	"github.com/reactorpipe/reactorpipe/sinks/publish"
+	"github.com/reactorpipe/reactorpipe/sinks/record"
+)
+
+// Register adds all of them to r.
+func Register(r *pipeline.Registry) {
+	command.Register(r)
+	discard.Register(r)
+	jsonl.Register(r)
+	log.Register(r)
+	preview.Register(r)
+	publish.Register(r)
+	record.Register(r)
+}
