@@ -100,3 +100,17 @@ type Sample struct {
 	CaptureTime time.Duration
 	UserData    []byte
 }
+
+// Use is what a node wants of its session, by name.
+type Use struct {
+	Receives  []string // tracks that the model sends
+	Publishes []string // tracks that the model takes
+	Commands  []string
+	Messages  []string
+}
+
+// UseDeclarer is a configuration that says what its node wants of the session.
+// A simulator then offers that.
+type UseDeclarer interface {
+	SessionUse() Use
+}

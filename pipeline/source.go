@@ -1,6 +1,9 @@
 package pipeline
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Source yields the frames that a graph begins with.
 type Source interface {
@@ -11,4 +14,24 @@ type Source interface {
 	// room in the graph is dropped. A source that is not live waits.
 	Live() bool
 	Close() error
+}
+
+// SourceCounts is what happened to a source's pictures before they were frames.
+type SourceCounts struct {
+	// Received are the access units (or messages) that came.
+	Received uint64
+	// Decoded are the pictures that the decoder made.
+	Decoded uint64
+	// Dropped are those that were given up, by reason.
+	Dropped map[string]uint64
+	// Keyframe requests and reconnects that the source lived through.
+	KeyframeRequests, Reconnects uint64
+	// LastArrival is when the last packet came; zero before the first.
+	LastArrival time.Time
+}
+
+// CountingSource is a Source that knows its counts. It is safe to ask while
+// Read waits.
+type CountingSource interface {
+	Counts() SourceCounts
 }

@@ -1,0 +1,127 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sdk"
+)
+
+// Command checks a command, sends it, waits for what comes of it, and enters it
+// in the ledger.
+func (s *Session) Command(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
+	record := pipeline.CommandRecord{
+		Time: s.cfg.Clock.Now(), Command: name, Args: args, Cause: pipeline.CauseOf(ctx),
+	}
+	reply, err := s.send(ctx, name, args)
+	record.Settle(reply, err, s.cfg.Clock.Now().Sub(record.Time))
+	s.ledger.Note(record)
+	return reply, err
+}
+
+func (s *Session) send(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
+	live, err := s.ready()
+	if err != nil {
+		return pipeline.Reply{}, err
+	}
+	if err := s.Check(name, args); err != nil {
+		return pipeline.Reply{}, &refusal{&pipeline.Refused{Command: name, Code: "invalid_command", Reason: err.Error()}, err}
+	}
+	reply, err := live.Command(ctx, name, references(args))
+	if err != nil {
+		return pipeline.Reply{}, refused(name, err)
+	}
+	return pipeline.Reply{Type: reply.Type, Data: reply.Data}, nil
+}
+
+// Note enters a decision that never became a command.
+func (s *Session) Note(r pipeline.CommandRecord) { s.ledger.Note(r) }
+
+// Commands returns the ledger's records after the first n.
+func (s *Session) Commands(n uint64) ([]pipeline.CommandRecord, uint64) {
+	return s.ledger.Commands(n)
+}
+
+// CommandCounts returns how many commands had which outcome.
+func (s *Session) CommandCounts() map[pipeline.Outcome]uint64 { return s.ledger.Counts() }
+
+// Check compares a command with the model's schema. Without a schema every
+// command passes.
+func (s *Session) Check(name string, args map[string]any) error {
+	s.mu.Lock()
+	schema := s.schema
+	s.mu.Unlock()
+	if schema == nil {
+		return nil
+	}
+	err := schema.Check(name, plain(args).(map[string]any), func(v any) bool { _, ok := v.(pipeline.Computed); return ok })
+	if err != nil {
+		return fmt.Errorf("%w: %w", pipeline.ErrInvalid, err)
+	}
+	return nil
+}
+
+// plain returns v with file references as the schema checker knows them.
+func plain(v any) any { return replaceRefs(v, func(r pipeline.FileRef) any { return sdkRef(r) }) }
+
+// references returns args as package sdk takes them.
+func references(args map[string]any) map[string]any {
+	m, _ := plain(args).(map[string]any)
+	return m
+}
+
+func sdkRef(r pipeline.FileRef) sdk.FileRef {
+	return sdk.FileRef{UploadID: r.UploadID, Name: r.Name, MIMEType: r.MIMEType, Size: r.Size}
+}
+
+func replaceRefs(v any, by func(pipeline.FileRef) any) any {
+	switch v := v.(type) {
+	case pipeline.FileRef:
+		return by(v)
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for k, e := range v {
+			m[k] = replaceRefs(e, by)
+		}
+		return m
+	case []any:
+		l := make([]any, len(v))
+		for i, e := range v {
+			l[i] = replaceRefs(e, by)
+		}
+		return l
+	}
+	return v
+}
+
+// refusal is a refused command with its cause.
+type refusal struct {
+	*pipeline.Refused
+	cause error
+}
+
+// Unwrap offers both the refusal and what it was made of.
+func (r *refusal) Unwrap() []error { return []error{r.Refused, r.cause} }
+
+// refused turns sdk's error for a command that the model did not take into a
+// refusal, and leaves other errors to translate.
+func refused(name string, err error) error {
+	var e *sdk.Error
+	if !errors.As(err, &e) || !errors.Is(err, sdk.ErrRefused) {
+		return translate(err)
+	}
+	return &refusal{&pipeline.Refused{Command: name, Code: e.Code, Reason: e.Message}, err}
+}
+
+// translate gives err the sentinel of package pipeline that fits it.
+func translate(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sdk.ErrNotReady), errors.Is(err, sdk.ErrDisconnected):
+		return fmt.Errorf("%w: %w", pipeline.ErrNotReady, err)
+	}
+	return err
+}

@@ -1,0 +1,85 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sdk"
+)
+
+// Publish begins to send a track.
+func (s *Session) Publish(ctx context.Context, p pipeline.Publish) (pipeline.SampleWriter, error) {
+	live, err := s.ready()
+	if err != nil {
+		return nil, err
+	}
+	track, err := live.Track(p.Track)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", pipeline.ErrInvalid, err)
+	}
+	if track.Direction() != sdk.SendOnly {
+		return nil, fmt.Errorf("track %q: %w: the model sends it and does not take it", p.Track, pipeline.ErrInvalid)
+	}
+	publication, err := track.Publish(ctx, sdk.PublishConfig{Codec: p.Codec})
+	if err != nil {
+		return nil, translate(err)
+	}
+	w := &writer{publication: publication, done: make(chan struct{})}
+	w.wg.Go(func() { w.watch(p, s.cfg.Clock) })
+	return w, nil
+}
+
+// writer is a publication that calls back.
+type writer struct {
+	publication *sdk.Publication
+	once        sync.Once
+	done        chan struct{}
+	wg          sync.WaitGroup
+}
+
+// bitrateInterval is how often the estimate is looked at: the congestion
+// controller's own updates are hardly faster.
+const bitrateInterval = 500 * time.Millisecond
+
+// watch passes on what the receiver asks for.
+func (w *writer) watch(p pipeline.Publish, clock pipeline.Clock) {
+	last := 0
+	for {
+		select {
+		case <-w.done:
+			return
+		case <-w.publication.KeyframeRequests():
+			if p.OnKeyframe != nil {
+				p.OnKeyframe()
+			}
+		case <-clock.After(bitrateInterval):
+			if bps := w.publication.Bitrate(); bps > 0 && bps != last && p.OnBitrate != nil {
+				last = bps
+				p.OnBitrate(bps)
+			}
+		}
+	}
+}
+
+// Codec returns what must be written.
+func (w *writer) Codec() string { return w.publication.Codec() }
+
+// WriteSample sends one access unit.
+func (w *writer) WriteSample(s pipeline.Sample) error {
+	err := w.publication.WriteSample(sdk.Sample{Data: s.Data, PTS: s.PTS, CaptureTime: s.CaptureTime, UserData: s.UserData})
+	if errors.Is(err, sdk.ErrNotReady) {
+		return fmt.Errorf("%w: %w", pipeline.ErrNotReady, err)
+	}
+	return err
+}
+
+// Close gives the track back.
+func (w *writer) Close() error {
+	w.once.Do(func() { close(w.done) })
+	w.wg.Wait()
+	return w.publication.Close()
+}

@@ -1,0 +1,454 @@
+package sdk
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Schema is what a model's OpenAPI document says of its surface: the commands
+// that it takes, the messages that it sends and its tracks.
+type Schema struct {
+	Title    string
+	Commands []CommandSchema // by name
+	Messages []string        // by name
+	Tracks   []TrackSchema   // in the model's order
+}
+
+// TrackSchema is one track, its direction seen from the model.
+type TrackSchema struct {
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`      // "video" or "audio"
+	Direction string `json:"direction"` // "out": the model sends it; "in": the model takes it
+}
+
+// CommandSchema is one command.
+type CommandSchema struct {
+	Name    string
+	Summary string
+	// Args in the order of their names.
+	Args []ArgSchema
+	// Reply is the name of the message that answers the command, "" for a bare
+	// acknowledgement.
+	Reply string
+	// Open says that arguments beyond Args are taken too.
+	Open bool
+}
+
+// ArgSchema is one argument of a command.
+type ArgSchema struct {
+	Name        string
+	Description string
+	Required    bool
+	Default     any // nil without one
+	value       *valueSchema
+}
+
+// valueSchema is the part of JSON Schema that models use for a value.
+type valueSchema struct {
+	Ref                  string                  `json:"$ref"`
+	Type                 any                     `json:"type"` // a name or a list of names
+	Format               string                  `json:"format"`
+	AnyOf                []*valueSchema          `json:"anyOf"`
+	Enum                 []any                   `json:"enum"`
+	Minimum              *float64                `json:"minimum"`
+	Maximum              *float64                `json:"maximum"`
+	MinLength            *int                    `json:"minLength"`
+	MaxLength            *int                    `json:"maxLength"`
+	Items                *valueSchema            `json:"items"`
+	Properties           map[string]*valueSchema `json:"properties"`
+	Required             []string                `json:"required"`
+	AdditionalProperties json.RawMessage         `json:"additionalProperties"`
+	Description          string                  `json:"description"`
+	Default              any                     `json:"default"`
+}
+
+// uploadFormat marks the component that stands for an uploaded file.
+const uploadFormat = "reactor-upload-reference"
+
+// maxSchemaDepth bounds how deep a document may nest the types of a value. Real
+// models use two or three levels.
+const maxSchemaDepth = 32
+
+// ParseSchema reads the document that [Session.Schema] returns.
+func ParseSchema(document json.RawMessage) (*Schema, error) {
+	var doc struct {
+		Info struct {
+			Title string `json:"title"`
+		} `json:"info"`
+		Reactor struct {
+			Tracks []TrackSchema `json:"tracks"`
+		} `json:"x-reactor"`
+		Paths      map[string]struct{ Post *operation } `json:"paths"`
+		Webhooks   map[string]json.RawMessage           `json:"webhooks"`
+		Components struct {
+			Schemas map[string]*valueSchema `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(document, &doc); err != nil {
+		return nil, fmt.Errorf("model schema: %w", err)
+	}
+	s := &Schema{Title: doc.Info.Title, Tracks: doc.Reactor.Tracks, Messages: slices.Sorted(maps.Keys(doc.Webhooks))}
+	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
+		name, isCommand := strings.CutPrefix(path, "/events/")
+		op := doc.Paths[path].Post
+		if !isCommand || op == nil {
+			continue
+		}
+		c, err := op.command(name, doc.Components.Schemas)
+		if err != nil {
+			return nil, fmt.Errorf("model schema: command %q: %w", name, err)
+		}
+		s.Commands = append(s.Commands, c)
+	}
+	return s, nil
+}
+
+// operation is the POST of one command.
+type operation struct {
+	Summary     string `json:"summary"`
+	RequestBody struct {
+		Content map[string]struct {
+			Schema *valueSchema `json:"schema"`
+		} `json:"content"`
+	} `json:"requestBody"`
+	Responses map[string]struct {
+		Content map[string]struct {
+			Schema *valueSchema `json:"schema"`
+		} `json:"content"`
+	} `json:"responses"`
+}
+
+func (op *operation) command(name string, components map[string]*valueSchema) (CommandSchema, error) {
+	c := CommandSchema{Name: name, Summary: op.Summary}
+	if reply := op.Responses["200"].Content["application/json"].Schema; reply != nil {
+		c.Reply = reply.Ref[strings.LastIndexByte(reply.Ref, '/')+1:]
+	}
+	body := op.RequestBody.Content["application/json"].Schema
+	if body == nil {
+		return c, nil
+	}
+	c.Open = open(body.AdditionalProperties)
+	for _, arg := range slices.Sorted(maps.Keys(body.Properties)) {
+		v, err := resolve(body.Properties[arg], components, 0)
+		if err != nil {
+			return c, fmt.Errorf("argument %q: %w", arg, err)
+		}
+		c.Args = append(c.Args, ArgSchema{
+			Name: arg, Description: v.Description, Default: v.Default, value: v,
+			Required: slices.Contains(body.Required, arg),
+		})
+	}
+	return c, nil
+}
+
+func open(additional json.RawMessage) bool {
+	return len(additional) > 0 && string(additional) != "false"
+}
+
+// resolve replaces references to components by what they refer to, all the way
+// down.
+func resolve(v *valueSchema, components map[string]*valueSchema, depth int) (*valueSchema, error) {
+	if v == nil {
+		return &valueSchema{}, nil
+	}
+	if depth > maxSchemaDepth {
+		return nil, fmt.Errorf("nested deeper than %d levels", maxSchemaDepth)
+	}
+	if v.Ref != "" {
+		name := v.Ref[strings.LastIndexByte(v.Ref, '/')+1:]
+		target := components[name]
+		if target == nil {
+			return nil, fmt.Errorf("unknown reference %q", v.Ref)
+		}
+		return resolve(target, components, depth+1)
+	}
+	r := *v
+	var err error
+	if v.Items != nil {
+		if r.Items, err = resolve(v.Items, components, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	r.AnyOf = slices.Clone(v.AnyOf)
+	for i := range r.AnyOf {
+		if r.AnyOf[i], err = resolve(v.AnyOf[i], components, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	r.Properties = maps.Clone(v.Properties)
+	for name := range r.Properties {
+		if r.Properties[name], err = resolve(v.Properties[name], components, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return &r, nil
+}
+
+// Command returns the named command.
+func (s *Schema) Command(name string) (CommandSchema, bool) {
+	i := slices.IndexFunc(s.Commands, func(c CommandSchema) bool { return c.Name == name })
+	if i < 0 {
+		return CommandSchema{}, false
+	}
+	return s.Commands[i], true
+}
+
+// Check compares a command with the schema and returns everything that is wrong
+// with it, joined. Values for which computed answers true are not known yet:
+// they are checked by name only. computed may be nil.
+func (s *Schema) Check(name string, args map[string]any, computed func(any) bool) error {
+	c, ok := s.Command(name)
+	if !ok {
+		names := make([]string, len(s.Commands))
+		for i, c := range s.Commands {
+			names[i] = c.Name
+		}
+		return fmt.Errorf("unknown command %q; the model has %s", name, list(names))
+	}
+	var errs []error
+	for _, arg := range slices.Sorted(maps.Keys(args)) {
+		errs = append(errs, c.checkArg(arg, args[arg], computed))
+	}
+	for _, a := range c.Args {
+		if _, given := args[a.Name]; a.Required && !given {
+			errs = append(errs, fmt.Errorf("%s: missing required argument", a.Name))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("command %q: %s", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return nil
+}
+
+func (c CommandSchema) checkArg(name string, v any, computed func(any) bool) error {
+	i := slices.IndexFunc(c.Args, func(a ArgSchema) bool { return a.Name == name })
+	if i < 0 {
+		if c.Open {
+			return nil
+		}
+		names := make([]string, len(c.Args))
+		for i, a := range c.Args {
+			names[i] = a.Name
+		}
+		return fmt.Errorf("%s: unexpected argument; the command takes %s", name, list(names))
+	}
+	if err := c.Args[i].value.check(v, computed); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (v *valueSchema) check(value any, computed func(any) bool) error {
+	if computed != nil && computed(value) {
+		return nil
+	}
+	if len(v.AnyOf) > 0 {
+		return v.checkAnyOf(value, computed)
+	}
+	if v.Format == uploadFormat {
+		return checkUpload(value)
+	}
+	if err := v.checkType(value); err != nil {
+		return err
+	}
+	if len(v.Enum) > 0 && !slices.ContainsFunc(v.Enum, func(e any) bool { return equal(e, value) }) {
+		return fmt.Errorf("%s is not one of %s", show(value), show(v.Enum))
+	}
+	switch value := value.(type) {
+	case string:
+		return v.checkLength(utf8.RuneCountInString(value))
+	case []any:
+		return v.checkItems(value, computed)
+	case map[string]any:
+		return v.checkProperties(value, computed)
+	}
+	if n, ok := number(value); ok {
+		return v.checkBounds(n)
+	}
+	return nil
+}
+
+func (v *valueSchema) checkAnyOf(value any, computed func(any) bool) error {
+	var first error
+	for _, alternative := range v.AnyOf {
+		err := alternative.check(value, computed)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func (v *valueSchema) checkType(value any) error {
+	var allowed []string
+	switch t := v.Type.(type) {
+	case string:
+		allowed = []string{t}
+	case []any:
+		for _, name := range t {
+			allowed = append(allowed, fmt.Sprint(name))
+		}
+	}
+	if len(allowed) == 0 || slices.ContainsFunc(allowed, func(t string) bool { return hasType(value, t) }) {
+		return nil
+	}
+	return fmt.Errorf("expected %s, got %s", strings.Join(allowed, " or "), show(value))
+}
+
+func hasType(value any, name string) bool {
+	switch name {
+	case "null":
+		return value == nil
+	case "boolean":
+		_, ok := value.(bool)
+		return ok
+	case "string":
+		_, ok := value.(string)
+		return ok
+	case "array":
+		_, ok := value.([]any)
+		return ok
+	case "object":
+		_, ok := value.(map[string]any)
+		return ok
+	case "number":
+		_, ok := number(value)
+		return ok
+	case "integer":
+		n, ok := number(value)
+		return ok && n == math.Trunc(n)
+	}
+	return true
+}
+
+func (v *valueSchema) checkLength(n int) error {
+	if v.MinLength != nil && n < *v.MinLength {
+		return fmt.Errorf("length %d is below the minimum of %d", n, *v.MinLength)
+	}
+	if v.MaxLength != nil && n > *v.MaxLength {
+		return fmt.Errorf("length %d is above the maximum of %d", n, *v.MaxLength)
+	}
+	return nil
+}
+
+func (v *valueSchema) checkBounds(n float64) error {
+	if v.Minimum != nil && n < *v.Minimum {
+		return fmt.Errorf("%v is below the minimum of %v", n, *v.Minimum)
+	}
+	if v.Maximum != nil && n > *v.Maximum {
+		return fmt.Errorf("%v is above the maximum of %v", n, *v.Maximum)
+	}
+	return nil
+}
+
+func (v *valueSchema) checkItems(items []any, computed func(any) bool) error {
+	if v.Items == nil {
+		return nil
+	}
+	for i, item := range items {
+		if err := v.Items.check(item, computed); err != nil {
+			return fmt.Errorf("[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (v *valueSchema) checkProperties(fields map[string]any, computed func(any) bool) error {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		field := v.Properties[name]
+		if field == nil {
+			continue
+		}
+		if err := field.check(fields[name], computed); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	for _, name := range v.Required {
+		if _, given := fields[name]; !given {
+			return fmt.Errorf("missing required field %q", name)
+		}
+	}
+	return nil
+}
+
+func checkUpload(value any) error {
+	switch ref := value.(type) {
+	case FileRef, *FileRef:
+		return nil
+	case map[string]any:
+		if id, _ := ref["upload_id"].(string); id != "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("expected an uploaded file, got %s", show(value))
+}
+
+// number returns v as a float64 where it is a number. A bool is none.
+func number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case float64:
+		return n, true
+	case float32:
+		return float64(n), true
+	case int:
+		return float64(n), true
+	case int32:
+		return float64(n), true
+	case int64:
+		return float64(n), true
+	case uint64:
+		return float64(n), true
+	}
+	return 0, false
+}
+
+func equal(a, b any) bool {
+	x, isNumber := number(a)
+	y, alsoNumber := number(b)
+	if isNumber && alsoNumber {
+		return x == y
+	}
+	switch a.(type) {
+	case string, bool, nil:
+		return a == b
+	}
+	return false
+}
+
+// maxShown bounds how much of a value an error message repeats.
+const maxShown = 60
+
+func show(v any) string {
+	if s, ok := v.(string); ok {
+		v = s[:min(len(s), maxShown)]
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("%T", v)
+	}
+	if len(text) > maxShown {
+		return string(text[:maxShown]) + "…"
+	}
+	return string(text)
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = strconv.Quote(n)
+	}
+	return strings.Join(quoted, ", ")
+}
