@@ -1,0 +1,21 @@
+// Package ingest holds the sources: a track of a session, a video file, the
+// messages of a model. It joins package sdk, which knows no pixels, with
+// package decode, which knows no sessions.
+//
+// [Open] gives programs without a pipeline the decoded frames of a track.
+package ingest
+
+import "github.com/reactorpipe/reactorpipe/pipeline"
+
+// Register adds the kinds of sources that ship.
+func Register(r *pipeline.Registry) {
+	pipeline.RegisterSource(r, pipeline.SourceKind[TrackConfig]{
+		Name: "track", Default: defaultTrack, New: NewTrack, Session: true,
+	})
+	pipeline.RegisterSource(r, pipeline.SourceKind[FileConfig]{
+		Name: "file", New: NewFile,
+	})
+	pipeline.RegisterSource(r, pipeline.SourceKind[MessageConfig]{
+		Name: "message", New: NewMessage, Session: true, Messages: true,
+	})
+}

@@ -1,0 +1,129 @@
+package ingest
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+)
+
+// maxWaiting is how much video may wait for the decoder. Beyond that the
+// picture is late for good, so everything up to the next keyframe is given up.
+const maxWaiting = 500 * time.Millisecond
+
+// queue holds access units between the goroutine that receives and the one that
+// decodes. Units are copies in buffers that go round.
+type queue struct {
+	ready chan struct{} // holds one token while there may be something to take
+
+	mu     sync.Mutex // guards what follows
+	units  []*unit
+	free   []*unit
+	behind bool // giving up units until the next keyframe
+	closed bool
+	err    error // why it closed
+}
+
+// unit is an access unit with data of its own.
+type unit struct {
+	decode.AccessUnit
+	// restart says that the unit's timestamps do not continue the last one's.
+	restart bool
+	// lost says that something was lost between the last unit and this one.
+	lost bool
+}
+
+func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }
+
+// push adds a copy of u. If the decoder is too slow, what waits is given up and
+// so is everything until the next keyframe; push returns how many units that
+// cost now.
+func (q *queue) push(u unit) (dropped int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return 0
+	}
+	if len(q.units) > 0 && u.Arrival.Sub(q.units[0].Arrival) > maxWaiting {
+		dropped = len(q.units)
+		q.free = append(q.free, q.units...)
+		q.units = q.units[:0]
+		q.behind = true
+	}
+	if q.behind && !u.Keyframe {
+		return dropped + 1
+	}
+	u.lost = u.lost || q.behind
+	q.behind = false
+	c := q.blank()
+	data := append(c.Data[:0], u.Data...)
+	*c = u
+	c.Data = data
+	q.units = append(q.units, c)
+	q.signal()
+	return dropped
+}
+
+func (q *queue) blank() *unit {
+	if n := len(q.free); n > 0 {
+		c := q.free[n-1]
+		q.free = q.free[:n-1]
+		return c
+	}
+	return new(unit)
+}
+
+func (q *queue) signal() {
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// pop waits for the oldest unit. The caller hands it back with recycle.
+func (q *queue) pop(ctx context.Context) (*unit, error) {
+	for {
+		u, err := q.take()
+		if u != nil || err != nil {
+			return u, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-q.ready:
+		}
+	}
+}
+
+func (q *queue) take() (*unit, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.units) == 0 {
+		if q.closed {
+			q.signal() // for the next caller
+			return nil, q.err
+		}
+		return nil, nil
+	}
+	u := q.units[0]
+	q.units = append(q.units[:0], q.units[1:]...)
+	return u, nil
+}
+
+func (q *queue) recycle(u *unit) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.free = append(q.free, u)
+}
+
+// close ends the queue with err, after what waits in it.
+func (q *queue) close(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	q.closed, q.err = true, err
+	q.signal()
+}

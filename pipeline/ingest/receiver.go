@@ -1,0 +1,110 @@
+package ingest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/decode/depacketize"
+	"github.com/reactorpipe/reactorpipe/decode/jitter"
+	"github.com/reactorpipe/reactorpipe/sdk"
+)
+
+// receiver makes access units of a track's packets, over changes of codec and
+// of connection. It is a state machine: its driver tells it the time.
+type receiver struct {
+	onLoss OnLoss
+
+	codec        decode.Codec
+	epoch        int
+	started      bool
+	buffer       *jitter.Buffer
+	depacketizer *depacketize.Depacketizer
+	restart      bool // the next unit begins a new timeline
+	lost         bool // something was withheld since the last unit
+	past         receiverCounts
+}
+
+// receiverCounts are what a receiver counts over all its buffers.
+type receiverCounts struct {
+	units, broken, withheld, oversized, lostPackets uint64
+}
+
+// push takes the next packet as it came from the network.
+func (r *receiver) push(p sdk.Packet) error {
+	codec, err := decode.ParseCodec(p.Codec)
+	if err != nil {
+		return fmt.Errorf("received %w", err)
+	}
+	if !r.started || codec != r.codec || p.Epoch != r.epoch {
+		if err := r.begin(codec, p.Epoch); err != nil {
+			return err
+		}
+	}
+	r.buffer.Push(p.Packet, p.Arrival)
+	return nil
+}
+
+// begin starts anew for another codec or connection.
+func (r *receiver) begin(codec decode.Codec, epoch int) error {
+	d, err := depacketize.New(codec, depacketize.Config{ShowDamaged: r.onLoss == ShowLoss})
+	if err != nil {
+		return err
+	}
+	r.past = r.counts()
+	r.restart = r.started
+	r.codec, r.epoch, r.started = codec, epoch, true
+	r.buffer, r.depacketizer = jitter.New(), d
+	return nil
+}
+
+// pop hands every unit that is complete by now to take. A unit's data is valid
+// during the call.
+func (r *receiver) pop(now time.Time, take func(unit)) {
+	if !r.started {
+		return
+	}
+	for {
+		p, ok := r.buffer.Pop(now)
+		if !ok {
+			return
+		}
+		r.restart = r.restart || p.Restart
+		for _, au := range r.depacketizer.Push(p) {
+			take(unit{AccessUnit: au, restart: r.restart, lost: r.lost})
+			r.restart, r.lost = false, false
+		}
+		r.lost = r.lost || r.needKeyframe()
+	}
+}
+
+// deadline returns when pop has something to do though no packet came.
+func (r *receiver) deadline() (time.Time, bool) {
+	if !r.started {
+		return time.Time{}, false
+	}
+	return r.buffer.Deadline()
+}
+
+func (r *receiver) setRTT(rtt time.Duration) {
+	if r.started {
+		r.buffer.SetRTT(rtt)
+	}
+}
+
+// needKeyframe says that nothing comes before the next keyframe.
+func (r *receiver) needKeyframe() bool { return r.started && r.depacketizer.NeedKeyframe() }
+
+func (r *receiver) counts() receiverCounts {
+	c := r.past
+	if !r.started {
+		return c
+	}
+	d := r.depacketizer.Stats()
+	c.units += d.Units
+	c.broken += d.Broken
+	c.withheld += d.Withheld
+	c.oversized += d.Oversized
+	c.lostPackets += r.buffer.Stats().Lost
+	return c
+}
