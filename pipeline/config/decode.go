@@ -409,11 +409,11 @@ func (c *component) integer(n *yaml.Node, v reflect.Value, path string) {
 	}
 	into := reflect.New(v.Type())
 	if n.Decode(into.Interface()) != nil {
-		least := "a smaller"
 		if v.CanUint() && strings.HasPrefix(n.Value, "-") {
-			least = "not a negative"
+			c.wrong(n, path, "must not be negative, got %s", got(n))
+			return
 		}
-		c.wrong(n, path, "must be %s number, got %s", least, got(n))
+		c.wrong(n, path, "must be a smaller number, got %s", got(n))
 		return
 	}
 	v.Set(into.Elem())

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// rest makes a pipeline of a section that a test is about.
+// What the file of a test needs besides what it is about.
 const (
 	withCam  = "sources: {cam: {file: x.mp4}}\n"
 	withLog  = "\nsinks: [{name: log, type: log}]"
@@ -73,7 +73,7 @@ func TestMistakes(t *testing.T) {
 		{"too large", withCam + "stages: [{name: b, type: blur, config: {radius: 99999999999999999999}}]" + withLog, []string{`2: stage "b": radius: must be a whole number, got 99999999999999999999`}},
 		{"out of a byte", withCam + "stages: [{name: b, type: blur, config: {colors: {red: [0, 256, -1]}}}]" + withLog, []string{
 			`2: stage "b": colors.red[1]: must be a smaller number, got 256`,
-			`2: stage "b": colors.red[2]: must be not a negative number, got -1`,
+			`2: stage "b": colors.red[2]: must not be negative, got -1`,
 		}},
 		{"a list of the wrong length", withCam + "stages: [{name: b, type: blur, config: {colors: {red: [0]}}}]" + withLog, []string{`2: stage "b": colors.red: must be a list of 3, got 1`}},
 		{"not a number", withCam + "stages: [{name: p, type: people_detect, config: {threshold: .nan}}]" + withLog, []string{`2: stage "p": threshold: must be a number, got .nan`}},
@@ -134,6 +134,7 @@ func TestMistakes(t *testing.T) {
 		{"which source", "sources: {a: {file: x}, b: {file: y}}\nstages: [{name: s, type: blur}]" + withLog, []string{`2: stage "s": from: is missing: it could be a or b`}},
 		{"which source for a sink", "sources: {a: {file: x}, b: {file: y}}" + withLog, []string{`2: sink "log": from: is missing: it could be a or b`}},
 		{"a join of two sources", "sources: {a: {file: x}, b: {file: y}}\nstages:\n- {name: p, type: people_detect, from: a}\n- {name: o, type: overlay, from: b, with: [p]}" + withLog, []string{`4: stage "o": with: p comes from a, and the picture from b: what is joined must come from one source`}},
+		{"a field of the message in hand", aSession + "sources: {m: {message: state}}\nsinks: [{name: log, type: log, when: m.tpye == \"x\"}]", []string{`3: sink "log": when: message source "m" has no "tpye", did you mean "type"?`}},
 		{"pixels of a message", aSession + "sources: {m: {message: state}}\nstages: [{name: b, type: blur}]" + withLog, []string{`3: stage "b": from: m is a source of messages, and this needs pictures`}},
 
 		// Keys that do not go together.
