@@ -130,7 +130,7 @@ func (s *script) write(f *pipeline.Frame) {
 }
 
 func (s *script) wait(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 
@@ -373,7 +373,7 @@ func TestLedger(t *testing.T) {
 		case "2 people":
 			return pipeline.Reply{}, &pipeline.Refused{Command: "set_prompt", Code: "command_error", Reason: "no more than one"}
 		case "3 people":
-			time.Sleep(time.Hour)
+			<-time.After(time.Hour)
 			return pipeline.Reply{}, context.DeadlineExceeded
 		}
 		return pipeline.Reply{Type: "prompt_accepted"}, nil

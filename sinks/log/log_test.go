@@ -67,7 +67,7 @@ func lines(t *testing.T, cfg log.Config, period time.Duration, frames ...*pipeli
 			if err := s.Write(t.Context(), f); err != nil {
 				t.Error(err)
 			}
-			time.Sleep(period)
+			<-time.After(period)
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -28,13 +28,11 @@ func serve(listener net.Listener, log *slog.Logger, srv *http.Server) *server {
 	srv.IdleTimeout = time.Minute
 	srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	s := &server{http: srv, log: log, end: cancel}
-	s.wg.Add(1)
-	go func() {
-		defer s.wg.Done()
+	s.wg.Go(func() {
 		if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Warn("live page is gone", "err", err)
 		}
-	}()
+	})
 	return s
 }
 

@@ -62,8 +62,7 @@ func newLines(out io.WriteCloser, env pipeline.Env) *Lines {
 		log: env.Log, clock: env.Clock, out: out, done: make(chan struct{}),
 		lost: env.Metrics.Counter("lines_lost_total", "Lines thrown away because the disk took nothing for long."),
 	}
-	l.wg.Add(1)
-	go l.flushByTime()
+	l.wg.Go(l.flushByTime)
 	return l
 }
 
@@ -114,7 +113,6 @@ func (l *Lines) Write(line []byte) {
 }
 
 func (l *Lines) flushByTime() {
-	defer l.wg.Done()
 	for {
 		select {
 		case <-l.clock.After(flushEvery):

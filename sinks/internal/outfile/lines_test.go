@@ -106,7 +106,7 @@ func TestLinesFlushesByTime(t *testing.T) {
 		if got := d.String(); got != "" {
 			t.Errorf("at once: got %q", got)
 		}
-		time.Sleep(flushEvery)
+		<-time.After(flushEvery)
 		synctest.Wait()
 		if got, want := d.String(), "{\"a\":1}\n"; got != want {
 			t.Errorf("after %s: got %q, want %q", flushEvery, got, want)
@@ -127,10 +127,10 @@ func TestLinesOutlivesAFullDisk(t *testing.T) {
 		l := newLines(d, env(slog.New(slog.NewTextHandler(&logged, nil))))
 		for range 3 {
 			l.Write([]byte(`{"a":1}`))
-			time.Sleep(2 * flushEvery)
+			<-time.After(2 * flushEvery)
 		}
 		d.set(1 << 20)
-		time.Sleep(2 * flushEvery)
+		<-time.After(2 * flushEvery)
 		l.Write([]byte(`{"b":2}`))
 		if err := l.Close(); err != nil {
 			t.Error(err)
