@@ -27,6 +27,7 @@ func (b *beside) move() {
 		f, now, ok := b.next()
 		if !ok {
 			b.closeOutputs()
+			b.empty()
 			return
 		}
 		b.broken = graver(b.broken, f.Discontinuity)
@@ -45,14 +46,29 @@ func (b *beside) move() {
 func (b *beside) offer(f *pipeline.Frame) {
 	k := keep(f, b.spec.Pixels)
 	k.Discontinuity, b.broken = b.broken, ""
-	select {
-	case old := <-b.newest:
+	if old := b.untaken(); old != nil {
 		k.Discontinuity = graver(old.Discontinuity, k.Discontinuity)
 		b.counts.dropped[overtaken].Add(1)
 		b.release(old)
-	default:
 	}
 	b.newest <- k
+}
+
+// untaken takes back the frame that waits.
+func (b *beside) untaken() *pipeline.Frame {
+	select {
+	case old := <-b.newest:
+		return old
+	default:
+		return nil
+	}
+}
+
+// empty spares the stage a look that no frame would carry.
+func (b *beside) empty() {
+	if old := b.untaken(); old != nil {
+		b.release(old)
+	}
 }
 
 func (b *beside) work() {

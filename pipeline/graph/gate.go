@@ -13,6 +13,7 @@ import (
 type pace struct {
 	period time.Duration
 	next   time.Duration
+	last   time.Duration // of the frame before, due or not
 	begun  bool
 }
 
@@ -23,15 +24,17 @@ func newPace(rate float64) pace {
 	return pace{period: time.Duration(float64(time.Second) / rate)}
 }
 
-// due says whether the frame at pts is one of those wanted. One may come up to
-// a quarter of the period early: time stamps jitter, and a frame that is missed
-// by a tick would leave a gap of two. The grid stands still, so the rate is
+// due says whether the frame at pts is one of those wanted: the nearest to each
+// point of a grid. Time stamps jitter, and a frame that comes a tick early and
+// is not taken would leave a gap of two. The grid stands still, so the rate is
 // kept.
 func (p *pace) due(pts time.Duration) bool {
 	if p.period == 0 {
 		return true
 	}
-	if p.begun && pts < p.next-p.period/4 {
+	early := min(p.period/4, (pts-p.last)/2)
+	p.last = pts
+	if p.begun && pts < p.next-early {
 		return false
 	}
 	if !p.begun || pts-p.next >= p.period {

@@ -49,14 +49,25 @@ func (l *line) work(f *pipeline.Frame, now time.Duration) bool {
 	if !mine {
 		return false
 	}
-	if err == nil && l.held != nil {
-		l.held.keep(f.Results(l.name), false)
-	}
 	l.settle(f, err)
+	if l.held != nil {
+		l.hold(f, err)
+	}
 	end := l.graph.now()
 	l.counts.process.observe(end - now)
 	l.send(f, end)
 	return true
+}
+
+// hold keeps what a call brought. A frame that the call failed on carries the
+// last result, as one that was not due does.
+func (l *line) hold(f *pipeline.Frame, err error) {
+	switch {
+	case err == nil:
+		l.held.keep(f.Results(l.name), false)
+	case f.Dropped() == "":
+		l.held.lay(f)
+	}
 }
 
 func (l *line) outlasted(_ *instance, standIn *pipeline.Frame) {

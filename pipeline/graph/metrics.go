@@ -107,14 +107,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, s := range m.graph.stages {
 		m.common(ch, &s.node, s.reasons()...)
-		m.skips(ch, &s.node)
+		m.skips(ch, &s.node, notDue, unwanted, absent, bypassed)
 		ch <- gauge(m.queued, s.queued(), s.name)
 		ch <- timing(m.wait, &s.counts.wait, s.name)
 		ch <- timing(m.process, &s.counts.process, s.name)
 	}
 	for _, s := range m.graph.sinks {
 		m.common(ch, &s.node, queueFull, failed, panicked, draining)
-		m.skips(ch, &s.node)
+		m.skips(ch, &s.node, notDue, unwanted, absent)
 		ch <- gauge(m.queued, s.queued(), s.name)
 		ch <- timing(m.wait, &s.counts.wait, s.name)
 		ch <- timing(m.process, &s.counts.process, s.name)
@@ -141,9 +141,9 @@ func (m *metrics) common(ch chan<- prometheus.Metric, n *node, why ...reason) {
 	}
 }
 
-func (m *metrics) skips(ch chan<- prometheus.Metric, n *node) {
-	for r := range skips {
-		ch <- counter(m.skipped, n.counts.skipped[r].Load(), n.name, r.String())
+func (m *metrics) skips(ch chan<- prometheus.Metric, n *node, why ...skip) {
+	for _, s := range why {
+		ch <- counter(m.skipped, n.counts.skipped[s].Load(), n.name, s.String())
 	}
 }
 

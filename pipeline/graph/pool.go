@@ -24,7 +24,7 @@ type job struct {
 	frame *pipeline.Frame
 	fate  fate
 	done  chan struct{} // one value: the call is over, frame and outcome are set
-	// outcome is fate, or pass where a call brought nothing to be held.
+	// outcome is fate, or carry where the call failed.
 	outcome fate
 }
 
@@ -76,7 +76,7 @@ func (p *pool) work(i *instance) {
 		}
 		p.settle(f, err)
 		if err != nil {
-			j.outcome = pass
+			j.outcome = carry
 		}
 		p.counts.process.observe(p.graph.now() - begun)
 		j.done <- struct{}{}
@@ -93,7 +93,7 @@ func (p *pool) gather() {
 		f := j.frame
 		switch {
 		case p.held == nil:
-		case j.outcome == carry:
+		case j.outcome == carry && f.Dropped() == "":
 			p.held.lay(f)
 		case j.outcome == work:
 			p.held.keep(f.Results(p.name), false)

@@ -180,7 +180,7 @@ func (r *rig) stage(name, from string, process pipeline.StageFunc, adapt ...func
 
 func (r *rig) stageOf(name, from string, build func(pipeline.Env) pipeline.Stage, adapt ...func(*config.Stage)) {
 	s := config.Stage{
-		Node: config.Node{Name: name, From: from, OnError: config.Drop, Line: 7, Pixels: pipeline.Pixels{Read: pipeline.Native}},
+		Node: config.Node{Name: name, From: from, OnError: "drop", Line: 7, Pixels: pipeline.Pixels{Read: pipeline.Native}},
 		Type: pipeline.StageType{
 			Type:  pipeline.Type{Name: "test"},
 			Build: func(env pipeline.Env, _ any) (pipeline.Stage, error) { return build(env), nil },
@@ -214,7 +214,7 @@ func (r *rig) sink(name, from string, write func(context.Context, *pipeline.Fram
 
 func (r *rig) addSink(name, from string, part pipeline.Sink, adapt ...func(*config.Sink)) {
 	s := config.Sink{
-		Node: config.Node{Name: name, From: from, OnError: config.Drop, Line: 9, Pixels: pipeline.Pixels{Read: pipeline.Native}},
+		Node: config.Node{Name: name, From: from, OnError: "drop", Line: 9, Pixels: pipeline.Pixels{Read: pipeline.Native}},
 		Type: pipeline.SinkType{
 			Type:  pipeline.Type{Name: "test"},
 			Build: func(pipeline.Env, any) (pipeline.Sink, error) { return part, nil },

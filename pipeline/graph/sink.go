@@ -174,7 +174,7 @@ func (s *sink) failed(f *pipeline.Frame, err error) {
 	}
 	why := s.fault(f, err)
 	s.counts.dropped[why].Add(1)
-	if errors.Is(err, pipeline.ErrFatal) || s.spec.OnError == config.Stop {
+	if errors.Is(err, pipeline.ErrFatal) || s.spec.OnError == stopRun {
 		s.graph.fail(fmt.Errorf("sink %q: %w", s.name, err))
 	}
 }

@@ -134,6 +134,12 @@ func (s *stage) wanted(f *pipeline.Frame) bool {
 	return true
 }
 
+// What `on_error` says besides the default, which is to drop the frame.
+const (
+	passOn  = "pass"
+	stopRun = "stop"
+)
+
 // settle does to f what the outcome of its call asks for.
 func (s *stage) settle(f *pipeline.Frame, err error) {
 	switch {
@@ -147,11 +153,11 @@ func (s *stage) settle(f *pipeline.Frame, err error) {
 
 func (s *stage) failed(f *pipeline.Frame, err error) {
 	why := s.fault(f, err)
-	fatal := errors.Is(err, pipeline.ErrFatal) || s.spec.OnError == config.Stop
+	fatal := errors.Is(err, pipeline.ErrFatal) || s.spec.OnError == stopRun
 	if fatal {
 		s.graph.fail(fmt.Errorf("stage %q: %w", s.name, err))
 	}
-	if fatal || s.spec.OnError != config.Pass {
+	if fatal || s.spec.OnError != passOn {
 		s.drop(f, why)
 	}
 }
