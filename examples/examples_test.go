@@ -31,7 +31,7 @@ func TestCustomStage(t *testing.T) {
 
 	pipeline := filepath.Join(module, "pipeline.yaml")
 	run(t, out, program, "validate", pipeline)
-	run(t, out, program, "run", pipeline, "--frames", "20")
+	run(t, out, program, "run", pipeline, "--frames", "20", "--admin", "off")
 
 	first := firstLine(t, filepath.Join(out, "out", "spots.jsonl"))
 	if _, ok := first.Annotations["spot"]["detections"]; !ok {

@@ -107,6 +107,22 @@ func TestBoxesFarOutside(t *testing.T) {
 	}
 }
 
+// A label at the right edge moves to the left until it can be read.
+func TestLabelsStayInThePicture(t *testing.T) {
+	f := street(t)
+	defer f.Release()
+	f.Lend("people")
+	pipeline.Set(f, pipeline.Detections, []pipeline.Detection{{Label: "person", Box: pipeline.Box{X: 630, Y: 100, Width: 50, Height: 50}}})
+	c := kind(`{labels: name, stages: [people], colors: {person: "#00ff00"}}`)
+	if err := pipetest.NewStage(t, c).Process(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	ground := image.Pt(600, 98)
+	if got := colorsAt(t, f, []image.Point{ground}); got[ground] != 0x00ff00 {
+		t.Errorf("%v is %06x, want the ground of the label", ground, got[ground])
+	}
+}
+
 func TestCaptionWithLastMessage(t *testing.T) {
 	f := street(t)
 	defer f.Release()

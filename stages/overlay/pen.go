@@ -36,14 +36,14 @@ func newPen(m *gocv.Mat, lineWidth int) *pen {
 }
 
 // box draws b and its text, which stands above it, or inside where there is no
-// room above.
+// room above, and whole as long as the picture is wide enough.
 func (p *pen) box(b box) error {
 	r := p.rectangle(b.at)
 	if err := gocv.RectangleWithParams(p.m, r, b.color, p.line, gocv.Line8, 0); err != nil || b.text == "" {
 		return err
 	}
 	size := p.size(b.text)
-	at := image.Pt(r.Min.X, r.Min.Y-size.Y)
+	at := image.Pt(max(0, min(r.Min.X, p.picture.Max.X-size.X)), r.Min.Y-size.Y)
 	if at.Y < 0 {
 		at.Y = max(0, r.Min.Y)
 	}
