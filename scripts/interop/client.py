@@ -2,11 +2,16 @@
 
     python client.py URL MODEL < script.json
 
-The script is a list of steps: {"command": NAME, "data": {…}}, {"receive": N}
-(wait for N frames), {"publish": TRACK, "frames": N}, {"message": TYPE} (wait
-for a broadcast), {"upload": NAME, "mime_type": TYPE, "size": N, "command": NAME,
-"argument": NAME}, {"reconnect": true}. One line of JSON per step comes out, and
-a first and a last one for the session.
+The script is a list of steps:
+
+    {"command": NAME, "data": {…}}
+    {"receive": N}                                      wait for N more frames
+    {"publish": TRACK, "frames": N}
+    {"message": TYPE, "at_least": {FIELD: NUMBER}}      wait for such a one
+    {"upload": NAME, "mime_type": TYPE, "size": N, "command": NAME, "argument": NAME}
+    {"reconnect": true}
+
+One line of JSON per step comes out, and a first and a last one for the session.
 """
 
 import asyncio
@@ -79,9 +84,13 @@ class Client:
         )
         return await self.command(step["command"], {step["argument"]: reference})
 
-    async def message(self, kind):
-        await self.until(lambda: any(m.get("type") == kind for m in self.messages))
-        return {"message": next(m for m in self.messages if m.get("type") == kind)}
+    async def message(self, kind, at_least):
+        def wanted(message):
+            data = message.get("data", {})
+            return message.get("type") == kind and all(data[k] >= v for k, v in at_least.items())
+
+        await self.until(lambda: any(map(wanted, self.messages)))
+        return {"message": next(filter(wanted, self.messages))}
 
     async def step(self, step):
         if "upload" in step:
@@ -93,7 +102,7 @@ class Client:
         if "publish" in step:
             return await self.publish(step["publish"], step["frames"])
         if "message" in step:
-            return await self.message(step["message"])
+            return await self.message(step["message"], step.get("at_least", {}))
         if "reconnect" in step:
             await self.reactor.reconnect()
             return {"status": self.reactor.status.value}

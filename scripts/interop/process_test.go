@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -53,13 +54,14 @@ type process struct {
 	err    error // of Wait; read it once exited is closed
 }
 
-// start runs a program in dir. When the test ends the program is told to end
+// start runs a program in dir, with input to read. When the test ends the program is told to end
 // too; its log is shown if the test failed.
-func start(t *testing.T, dir string, env []string, name string, args ...string) *process {
+func start(t *testing.T, dir string, env []string, input, name string, args ...string) *process {
 	t.Helper()
 	p := &process{name: filepath.Base(name), cmd: exec.Command(name, args...), exited: make(chan struct{})}
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stdin = strings.NewReader(input)
 	p.cmd.Stdout = &p.stdout
 	p.cmd.Stderr = &p.log
 	p.cmd.WaitDelay = farewell

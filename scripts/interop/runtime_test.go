@@ -32,7 +32,7 @@ func serve(t *testing.T, model string) *runtime {
 		"PYTHONUNBUFFERED=1",
 	}
 	r := &runtime{
-		process: start(t, filepath.Join("models", model), env, interpreter, "-m", "reactor_runtime.serve"),
+		process: start(t, filepath.Join("models", model), env, "", interpreter, "-m", "reactor_runtime.serve"),
 		url:     "http://127.0.0.1:" + port,
 	}
 	r.until(t, "available", func() bool {
