@@ -25,7 +25,7 @@ func Gray(f *pipeline.Frame) (*gocv.Mat, error) {
 	if err != nil {
 		return nil, err
 	}
-	if full := format.Layout == pipeline.Gray8 || format.Range == pipeline.Full; full && hasLuma(format.Layout) {
+	if hasLuma(format.Layout) && isFull(format) {
 		return Luma(f)
 	}
 	return view(f, gray(format.Width, format.Height), read)
@@ -168,6 +168,9 @@ func lumaOf(src pipeline.Image, yuv, to pipeline.Format) (*Image, error) {
 func hasLuma(l pipeline.Layout) bool {
 	return l == pipeline.I420 || l == pipeline.NV12 || l == pipeline.Gray8
 }
+
+// isFull says that luma goes from 0 to 255.
+func isFull(f pipeline.Format) bool { return f.Layout == pipeline.Gray8 || f.Range == pipeline.Full }
 
 func gray(width, height int) pipeline.Format {
 	return pipeline.Format{Layout: pipeline.Gray8, Width: width, Height: height, Range: pipeline.Full}
