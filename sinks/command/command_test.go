@@ -453,3 +453,38 @@ func TestNeedsASession(t *testing.T) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
+
+// BenchmarkDecide is what a decision costs the line, the wire aside.
+func BenchmarkDecide(b *testing.B) {
+	cfg := command.Default()
+	cfg.Command = "set_prompt"
+	var err error
+	if cfg.Data, err = expr.NewValue(map[string]any{"prompt": "{{ len(people.detections) }} people"}); err != nil {
+		b.Fatal(err)
+	}
+	if err := cfg.Data.Check(&expr.Scope{Stages: map[string][]pipeline.AnyKind{"people": {pipeline.Detections}}}); err != nil {
+		b.Fatal(err)
+	}
+	taken := make(chan struct{})
+	m := &model{CommandLedger: pipeline.NewLedger(100), answer: func(context.Context, map[string]any) (pipeline.Reply, error) {
+		taken <- struct{}{}
+		return pipeline.Reply{}, nil
+	}}
+	sink, err := command.New(pipeline.Env{
+		Session: m, Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{}, Log: slog.New(slog.DiscardHandler),
+	}, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := people(1, 4)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := sink.Write(b.Context(), f); err != nil {
+			b.Fatal(err)
+		}
+		<-taken
+	}
+	if err := sink.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

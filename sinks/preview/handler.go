@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -43,7 +44,23 @@ func handler(status *status, live *live, clock pipeline.Clock) http.Handler {
 	mux.HandleFunc("GET /snapshot.jpg", p.snapshot)
 	mux.HandleFunc("GET /state.json", p.state)
 	mux.HandleFunc("GET /events", p.events)
-	return secured(mux)
+	return bounded(secured(mux))
+}
+
+// maxRequests bounds what is answered at a time: a page open in a browser is
+// two requests that do not end.
+const maxRequests = 128
+
+func bounded(next http.Handler) http.Handler {
+	var busy atomic.Int32
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer busy.Add(-1)
+		if busy.Add(1) > maxRequests {
+			http.Error(w, "too many viewers", http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // secured keeps the page from loading, or being framed by, anything else.
@@ -66,12 +83,7 @@ func (p *pages) page(w http.ResponseWriter, _ *http.Request) {
 // stream sends the newest picture, again and again, as fast as the viewer
 // takes them.
 func (p *pages) stream(w http.ResponseWriter, r *http.Request) {
-	leave, err := p.live.watch()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	defer leave()
+	defer p.live.watch()()
 	w.Header().Set("Content-Type", "multipart/x-mixed-replace; boundary="+boundary)
 	out := http.NewResponseController(w)
 	send := func(format string, args ...any) error {
@@ -102,12 +114,7 @@ func (p *pages) stream(w http.ResponseWriter, r *http.Request) {
 
 // snapshot sends the next picture.
 func (p *pages) snapshot(w http.ResponseWriter, r *http.Request) {
-	leave, err := p.live.watch()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	defer leave()
+	defer p.live.watch()()
 	ctx, cancel := context.WithTimeout(r.Context(), snapshotWithin)
 	defer cancel()
 	picture, err := p.live.next(ctx)

@@ -2,7 +2,6 @@ package preview
 
 import (
 	"context"
-	"errors"
 	"sync"
 )
 
@@ -17,19 +16,10 @@ type live struct {
 
 func newLive() *live { return &live{changed: make(chan struct{})} }
 
-// errFull says that too many watch already.
-var errFull = errors.New("too many viewers")
-
-// maxViewers bounds the connections that pictures are sent over.
-const maxViewers = 64
-
 // watch counts a viewer until the returned function is called.
-func (l *live) watch() (leave func(), err error) {
+func (l *live) watch() (leave func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.viewers == maxViewers {
-		return nil, errFull
-	}
 	l.viewers++
 	return func() {
 		l.mu.Lock()
@@ -38,7 +28,7 @@ func (l *live) watch() (leave func(), err error) {
 		if l.viewers == 0 {
 			l.picture = nil // the next viewer is not to see an old one
 		}
-	}, nil
+	}
 }
 
 func (l *live) watched() bool { return l.count() > 0 }

@@ -90,21 +90,20 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 // announce says where the page is, and how a laptop reaches it when only this
 // machine does.
 func announce(env pipeline.Env, addr *net.TCPAddr) {
-	host := addr.IP.String()
-	if addr.IP.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	local := net.JoinHostPort(host, fmt.Sprint(addr.Port))
-	if !addr.IP.IsLoopback() {
-		env.Log.Info("live page", "url", "http://"+local)
-		return
-	}
 	machine, err := os.Hostname()
 	if err != nil {
 		machine = "HOST"
 	}
-	env.Log.Info("live page", "url", "http://"+local,
-		"from_elsewhere", fmt.Sprintf("ssh -L %d:%s %s", addr.Port, local, machine))
+	if addr.IP.IsUnspecified() {
+		env.Log.Info("live page", "url", fmt.Sprintf("http://%s:%d", machine, addr.Port))
+		return
+	}
+	if !addr.IP.IsLoopback() {
+		env.Log.Info("live page", "url", fmt.Sprintf("http://%s", addr))
+		return
+	}
+	env.Log.Info("live page", "url", fmt.Sprintf("http://%s", addr),
+		"from_elsewhere", fmt.Sprintf("ssh -L %d:%s %s", addr.Port, addr, machine))
 }
 
 // Write shows f. It encodes only what somebody watches.

@@ -345,6 +345,18 @@ func TestViewerThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 	}
 }
 
+func TestTooManyViewers(t *testing.T) {
+	_, _, url := open(t, preview.Default(), new(bytes.Buffer))
+	for range 128 {
+		if resp, _ := get(t, url+"/events"); resp.StatusCode != http.StatusOK {
+			t.Fatalf("got %s", resp.Status)
+		}
+	}
+	if resp, _ := get(t, url+"/"); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("one more: got %s", resp.Status)
+	}
+}
+
 func TestPortTaken(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -369,3 +381,50 @@ func TestSaysHowToReachIt(t *testing.T) {
 		t.Errorf("got %s, want it to contain %q", &log, want)
 	}
 }
+
+// BenchmarkWatched is what a frame costs while somebody watches: 720p scaled
+// down to the default width, as JPEG.
+func BenchmarkWatched(b *testing.B) {
+	benchmark(b, func(url string) {
+		resp, err := http.Get(url + "/stream.mjpg")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = resp.Body.Close() })
+		go func() { _, _ = io.Copy(io.Discard, resp.Body) }()
+	})
+}
+
+// BenchmarkUnwatched is what a frame costs while nobody does.
+func BenchmarkUnwatched(b *testing.B) { benchmark(b, func(string) {}) }
+
+func benchmark(b *testing.B, watch func(url string)) {
+	var log bytes.Buffer
+	cfg := preview.Default()
+	cfg.Addr, cfg.FPS = "127.0.0.1:0", 1e6
+	sink, err := preview.New(pipeline.Env{
+		Log: slog.New(slog.NewTextHandler(&log, nil)), Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{},
+	}, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sink.Close()
+	watch(regexp.MustCompile(`url=(\S+)`).FindStringSubmatch(log.String())[1])
+	b.ReportAllocs()
+	for b.Loop() {
+		f := pipeline.NewFrame(pipeline.Meta{Arrival: time.Now()}, gray{})
+		if err := errors.Join(sink.Write(b.Context(), f), f.Release()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// gray is a 720p picture that costs nothing to convert.
+type gray struct{}
+
+func (gray) Format() pipeline.Format {
+	return pipeline.Format{Layout: pipeline.I420, Width: 1280, Height: 720}
+}
+func (gray) Clone() (pipeline.Image, error)                       { return gray{}, nil }
+func (gray) Close() error                                         { return nil }
+func (gray) ConvertTo(unsafe.Pointer, int, pipeline.Format) error { return nil }
