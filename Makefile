@@ -47,7 +47,7 @@ lint: ## gofumpt, go vet and golangci-lint, as setup ci installs them
 	@scripts/lint
 
 generate: ## rewrite the files that are made from others
-	@$(env) go generate ./...
+	@$(env) PATH="$$(go env GOPATH)/bin:$$PATH" go generate ./...
 
 interop: setup build ## bin/reactorpipe against the real runtime, where a Python 3.12 is
 	@scripts/interop/run
