@@ -1,0 +1,111 @@
+package pipetest
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// victims are stages that break the contract, each in a way of its own.
+func victims() map[string]struct {
+	pixels  pipeline.Pixels
+	process pipeline.StageFunc
+	want    string
+} {
+	var kept *pipeline.Frame
+	reads := pipeline.Pixels{Read: pipeline.Native}
+	edits := pipeline.Pixels{Read: pipeline.Native, Write: pipeline.Edit}
+	return map[string]struct {
+		pixels  pipeline.Pixels
+		process pipeline.StageFunc
+		want    string
+	}{
+		"writes to what others hold": {edits, func(_ context.Context, f *pipeline.Frame) error {
+			if p, ok := f.Image().(*Picture); ok {
+				p.data[0]++
+			}
+			return nil
+		}, "the stage wrote to a frame that others hold too"},
+		"writes though it says that it does not": {reads, func(_ context.Context, f *pipeline.Frame) error {
+			return brighten(f, 1)
+		}, "the kind declares NoWrite, but the picture was changed"},
+		"reshapes though it says that it edits": {edits, func(_ context.Context, f *pipeline.Frame) error {
+			img, err := f.Image().Clone()
+			if err != nil {
+				return err
+			}
+			f.Replace(img, pipeline.Scale(2, 2))
+			return nil
+		}, "the kind declares Edit, but the picture was reshaped"},
+		"reads though it says that it does not": {pipeline.Pixels{}, func(_ context.Context, f *pipeline.Frame) error {
+			if p, ok := f.Image().(pipeline.Planar); ok {
+				p.Plane(0)
+			}
+			return nil
+		}, "the kind declares NoRead but asked for pixels"},
+		"asks for colour though it says gray": {pipeline.Pixels{Read: pipeline.Gray}, func(_ context.Context, f *pipeline.Frame) error {
+			c, ok := f.Image().(pipeline.Converter)
+			if !ok {
+				return pipeline.ErrNoPixels
+			}
+			to := c.Format()
+			to.Layout = pipeline.BGR24
+			data := make([]byte, sizeOf(to))
+			return c.ConvertTo(unsafe.Pointer(&data[0]), 0, to)
+		}, "the kind declares that it reads Gray, but it asked for colour"},
+		"keeps a frame": {reads, func(_ context.Context, f *pipeline.Frame) error {
+			kept = f.Keep()
+			_ = kept
+			return nil
+		}, "pictures were not closed"},
+		"panics on small pictures": {reads, func(_ context.Context, f *pipeline.Frame) error {
+			if img := f.Image(); img != nil && img.Format().Width == 1 {
+				panic("index out of range")
+			}
+			return nil
+		}, "i420 1×1: panic: index out of range"},
+		"panics on messages": {reads, func(_ context.Context, f *pipeline.Frame) error {
+			_ = f.Image().Format()
+			return nil
+		}, "message: panic"},
+	}
+}
+
+// TestVictim holds one bad stage to the contract. It is run by
+// TestBadStagesAreCaught, which wants it to fail.
+func TestVictim(t *testing.T) {
+	name := os.Getenv("PIPETEST_VICTIM")
+	if name == "" {
+		t.Skip("no victim")
+	}
+	v := victims()[name]
+	Stage(t, Case{Kind: "victim", Register: func(r *pipeline.Registry) {
+		pipeline.RegisterStage(r, pipeline.StageKind[struct{}]{
+			Name: "victim", Pixels: v.pixels,
+			New: func(pipeline.Env, struct{}) (pipeline.Stage, error) { return v.process, nil },
+		})
+	}})
+}
+
+func TestBadStagesAreCaught(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range victims() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := exec.CommandContext(t.Context(), self, "-test.run", "^TestVictim$")
+			c.Env = append(os.Environ(), "PIPETEST_VICTIM="+name)
+			out, err := c.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), v.want) {
+				t.Errorf("want a failure with %q, got %v:\n%s", v.want, err, out)
+			}
+		})
+	}
+}
