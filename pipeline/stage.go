@@ -53,9 +53,24 @@ var (
 	// again later.
 	ErrNotReady = errors.New("session not ready")
 	// ErrInvalid marks what no retry can mend: a command that the model does
-	// not have, a track that does not exist.
+	// not have, a track that does not exist. See Invalid.
 	ErrInvalid = errors.New("invalid")
 )
+
+// Invalid returns err so that it matches ErrInvalid, with the same text; nil
+// for nil.
+func Invalid(err error) error {
+	if err == nil {
+		return nil
+	}
+	return invalidError{err}
+}
+
+type invalidError struct{ error }
+
+func (e invalidError) Is(target error) bool { return target == ErrInvalid }
+
+func (e invalidError) Unwrap() error { return e.error }
 
 // Access is how a node reads pixels.
 type Access uint8

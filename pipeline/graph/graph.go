@@ -107,11 +107,20 @@ func (g *Graph) Close() error {
 	return errors.Join(append(errs, g.errors...)...)
 }
 
-// SessionReady has the stages and sinks that use the named session compare
-// themselves with it, each between two of its frames. The error names those
+// SessionReady has the nodes that use the named session compare themselves with
+// it, stages and sinks between two of their frames. The error names those
 // that object.
 func (g *Graph) SessionReady(ctx context.Context, session string) error {
 	var errs []error
+	for _, e := range g.sources {
+		u, ok := e.source.(pipeline.SessionUser)
+		if !ok || e.spec.Session != session {
+			continue
+		}
+		if err := u.SessionReady(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s:%d: source %q: %w", g.cfg.Spec.Path, e.spec.Line, e.name, err))
+		}
+	}
 	for _, s := range g.stages {
 		if s.spec.Session != session {
 			continue

@@ -68,7 +68,7 @@ var (
 func NewFile(env pipeline.Env, cfg FileConfig) (pipeline.Source, error) {
 	file, err := ffmpeg.OpenFile(env.ReadPath(cfg.File))
 	if err != nil {
-		return nil, fmt.Errorf("file: %w: %w", pipeline.ErrInvalid, err)
+		return nil, pipeline.Invalid(fmt.Errorf("file: %w", err))
 	}
 	decoder, err := file.NewDecoder(ffmpeg.Config{Threads: cfg.Threads})
 	if err != nil {

@@ -117,7 +117,7 @@ func NewTrack(env pipeline.Env, cfg TrackConfig) (pipeline.Source, error) {
 	return newTrackSource(env.Name, env.Log, cfg, func() (*sdk.Track, error) {
 		l, ok := env.Session.(liver)
 		if !ok {
-			return nil, fmt.Errorf("%w: this session has no tracks", pipeline.ErrInvalid)
+			return nil, pipeline.Invalid(errors.New("this session has no tracks"))
 		}
 		live, err := l.Live()
 		if err != nil {
@@ -140,10 +140,10 @@ func newTrackSource(name string, log *slog.Logger, cfg TrackConfig, open func() 
 func (s *trackSource) SessionReady(context.Context) error {
 	t, err := s.open()
 	if err != nil {
-		return fmt.Errorf("track %q: %w: %w", s.cfg.Track, pipeline.ErrInvalid, err)
+		return pipeline.Invalid(err)
 	}
 	if t.Kind() != sdk.Video || t.Direction() != sdk.ReceiveOnly {
-		return fmt.Errorf("track %q: %w: the model does not send video on it", s.cfg.Track, pipeline.ErrInvalid)
+		return pipeline.Invalid(fmt.Errorf("track %q: the model does not send video on it", s.cfg.Track))
 	}
 	return nil
 }

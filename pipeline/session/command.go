@@ -56,40 +56,33 @@ func (s *Session) Check(name string, args map[string]any) error {
 	if schema == nil {
 		return nil
 	}
-	err := schema.Check(name, plain(args).(map[string]any), func(v any) bool { _, ok := v.(pipeline.Computed); return ok })
-	if err != nil {
-		return fmt.Errorf("%w: %w", pipeline.ErrInvalid, err)
-	}
-	return nil
+	return pipeline.Invalid(schema.Check(name, references(args), isComputed))
 }
 
-// plain returns v with file references as the schema checker knows them.
-func plain(v any) any { return replaceRefs(v, func(r pipeline.FileRef) any { return sdkRef(r) }) }
+func isComputed(v any) bool {
+	_, ok := v.(pipeline.Computed)
+	return ok
+}
 
-// references returns args as package sdk takes them.
+// references returns args with file references as package sdk knows them.
 func references(args map[string]any) map[string]any {
-	m, _ := plain(args).(map[string]any)
+	m := make(map[string]any, len(args))
+	for name, v := range args {
+		m[name] = reference(v)
+	}
 	return m
 }
 
-func sdkRef(r pipeline.FileRef) sdk.FileRef {
-	return sdk.FileRef{UploadID: r.UploadID, Name: r.Name, MIMEType: r.MIMEType, Size: r.Size}
-}
-
-func replaceRefs(v any, by func(pipeline.FileRef) any) any {
+func reference(v any) any {
 	switch v := v.(type) {
 	case pipeline.FileRef:
-		return by(v)
+		return sdk.FileRef{UploadID: v.UploadID, Name: v.Name, MIMEType: v.MIMEType, Size: v.Size}
 	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, e := range v {
-			m[k] = replaceRefs(e, by)
-		}
-		return m
+		return references(v)
 	case []any:
 		l := make([]any, len(v))
 		for i, e := range v {
-			l[i] = replaceRefs(e, by)
+			l[i] = reference(e)
 		}
 		return l
 	}

@@ -81,7 +81,7 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 func (s *Session) giveUp(err error, waited time.Duration) error {
 	switch {
 	case errors.Is(err, sdk.ErrNotFound):
-		return fmt.Errorf("model %q: %w: %w", s.model(), pipeline.ErrInvalid, err)
+		return pipeline.Invalid(fmt.Errorf("model %q: %w", s.model(), err))
 	case mayPass(err):
 		return fmt.Errorf("no session with %s after %s: %w", s.model(), waited.Round(time.Second), err)
 	}

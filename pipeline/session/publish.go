@@ -19,10 +19,10 @@ func (s *Session) Publish(ctx context.Context, p pipeline.Publish) (pipeline.Sam
 	}
 	track, err := live.Track(p.Track)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", pipeline.ErrInvalid, err)
+		return nil, pipeline.Invalid(err)
 	}
 	if track.Direction() != sdk.SendOnly {
-		return nil, fmt.Errorf("track %q: %w: the model sends it and does not take it", p.Track, pipeline.ErrInvalid)
+		return nil, pipeline.Invalid(fmt.Errorf("track %q: the model sends it and does not take it", p.Track))
 	}
 	publication, err := track.Publish(ctx, sdk.PublishConfig{Codec: p.Codec})
 	if err != nil {

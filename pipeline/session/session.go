@@ -128,7 +128,7 @@ func arguments(c config.StartCommand) (map[string]any, error) {
 	}
 	args, ok := data.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("command %q: %w: data must be a map of arguments", c.Command, pipeline.ErrInvalid)
+		return nil, pipeline.Invalid(fmt.Errorf("command %q: data must be a map of arguments", c.Command))
 	}
 	return args, nil
 }

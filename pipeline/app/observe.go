@@ -1,0 +1,238 @@
+package app
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/graph"
+)
+
+// sightings are how many things each stage that detects saw last.
+type sightings struct {
+	stages []string // in the order of the file
+
+	mu   sync.Mutex // guards last
+	last map[string]int
+}
+
+func newSightings(spec *config.Spec) *sightings {
+	s := &sightings{last: make(map[string]int)}
+	for _, stage := range spec.Stages {
+		if slices.ContainsFunc(stage.Type.Sets, func(k pipeline.AnyKind) bool { return k.Name() == pipeline.Detections.Name() }) {
+			s.stages = append(s.stages, stage.Name)
+		}
+	}
+	return s
+}
+
+// look takes the numbers from a frame that reached a sink.
+func (s *sightings) look(_ string, f *pipeline.Frame, _ time.Time) {
+	for _, stage := range s.stages {
+		if found, ok := pipeline.GetFrom(f, stage, pipeline.Detections); ok {
+			s.mu.Lock()
+			s.last[stage] = len(found)
+			s.mu.Unlock()
+		}
+	}
+}
+
+func (s *sightings) list() []seen {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []seen
+	for _, stage := range s.stages {
+		if n, ok := s.last[stage]; ok {
+			all = append(all, seen{stage, n})
+		}
+	}
+	return all
+}
+
+// progress returns where the pipeline is; false while no frames flow.
+func (l *line) progress() (progress, bool) {
+	l.mu.Lock()
+	running, began, g := l.phase == phaseRunning, l.began, l.graph
+	l.mu.Unlock()
+	if !running {
+		return progress{}, false
+	}
+	st := g.Stats()
+	now := time.Now()
+	p := progress{elapsed: now.Sub(began), seen: l.sightings.list(), latency: inMilliseconds(st.Latency)}
+	for _, s := range pictureSources(st) {
+		p.frames += s.In
+		p.dropped += total(s.Dropped)
+		if s.Source != nil {
+			p.dropped += total(s.Source.Dropped)
+		}
+	}
+	p.fps = l.rate.at(now, p.frames)
+	for _, n := range l.commandCounts() {
+		p.commands += n
+	}
+	return p, true
+}
+
+// rate is frames a second since the last look.
+type rate struct {
+	when   time.Time
+	frames uint64
+}
+
+func (r *rate) at(now time.Time, frames uint64) float64 {
+	fps := 0.0
+	if d := now.Sub(r.when); !r.when.IsZero() && d > 0 {
+		fps = float64(frames-r.frames) / d.Seconds()
+	}
+	r.when, r.frames = now, frames
+	return fps
+}
+
+func pictureSources(st graph.Stats) []graph.NodeStats {
+	return slices.DeleteFunc(slices.Clone(st.Sources), func(n graph.NodeStats) bool { return n.Messages })
+}
+
+func total(counts map[string]uint64) (n uint64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+func inMilliseconds(q graph.Quantiles) quantiles {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return quantiles{P50: ms(q.P50), P95: ms(q.P95), P99: ms(q.P99), Max: ms(q.Max)}
+}
+
+// commandCounts adds up the ledgers of all sessions.
+func (l *line) commandCounts() map[pipeline.Outcome]uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	counts := make(map[pipeline.Outcome]uint64)
+	for _, s := range l.sessions {
+		for outcome, n := range s.CommandCounts() {
+			counts[outcome] += n
+		}
+	}
+	return counts
+}
+
+// summary returns what the run came to, nil for a pipeline whose frames never
+// flowed.
+func (l *line) summary() *pipelineSummary {
+	l.mu.Lock()
+	began, ended, g, err, sessions := l.began, l.ended, l.graph, l.err, l.sessions
+	l.mu.Unlock()
+	if g == nil || began.IsZero() {
+		return nil
+	}
+	st := g.Stats()
+	s := &pipelineSummary{
+		Name: l.spec.Name, Seconds: ended.Sub(began).Seconds(), Error: errOf(err),
+		Frames:  frameCounts{Dropped: make(map[string]uint64)},
+		Latency: inMilliseconds(st.Latency), Commands: l.commandCounts(),
+	}
+	entered := uint64(0)
+	for _, n := range pictureSources(st) {
+		entered += n.In
+		s.addSource(n)
+	}
+	if s.Seconds > 0 {
+		s.FPS = float64(entered) / s.Seconds
+	}
+	for _, n := range slices.Concat(st.Sources, st.Stages, st.Sinks) {
+		s.Nodes = append(s.Nodes, nodeSummary{
+			Name: n.Name, Frames: n.Out, Errors: n.Errors, Dropped: n.Dropped, Process: inMilliseconds(n.Process),
+		})
+	}
+	for _, session := range sessions {
+		records, _ := session.Commands(0)
+		s.CommandList = append(s.CommandList, records...)
+	}
+	slices.SortStableFunc(s.CommandList, func(a, b pipeline.CommandRecord) int { return a.Time.Compare(b.Time) })
+	return s
+}
+
+// addSource adds what a source counted, before its pictures were frames and at
+// the entrance of the graph.
+func (s *pipelineSummary) addSource(n graph.NodeStats) {
+	received, decoded, dropped := n.In, n.In, maps.Clone(n.Dropped)
+	if c := n.Source; c != nil {
+		received, decoded = c.Received, c.Decoded
+		s.KeyframeRequests += c.KeyframeRequests
+		s.Reconnects += c.Reconnects
+		for reason, k := range c.Dropped {
+			dropped[reason] += k
+		}
+	}
+	s.Frames.Received += received
+	s.Frames.Decoded += decoded
+	for reason, k := range dropped {
+		if k > 0 {
+			s.Frames.Dropped[reason] += k
+		}
+	}
+}
+
+// mediaState says whether pictures flow.
+type mediaState string
+
+// A model that is silent on purpose is idle, not broken.
+const (
+	mediaPlaying mediaState = "playing" // pictures come
+	mediaIdle    mediaState = "idle"    // nothing comes
+	mediaStalled mediaState = "stalled" // packets come, but no pictures
+)
+
+// freshMedia is how old the newest picture may be for media to be playing.
+const freshMedia = 2 * time.Second
+
+// report returns the pipeline's state for a probe.
+func (l *line) report() pipelineReport {
+	l.mu.Lock()
+	r := pipelineReport{Name: l.spec.Name, Phase: l.phase, Error: errOf(l.err), Sessions: make(map[string]string)}
+	g, running := l.graph, l.phase == phaseRunning
+	for _, s := range l.sessions {
+		r.Sessions[s.name] = string(s.Status())
+	}
+	l.mu.Unlock()
+	if !running {
+		return r
+	}
+	st := g.Stats()
+	r.Media = l.media.at(time.Now(), st)
+	return r
+}
+
+// media tells from one look to the next whether pictures flow.
+type media struct {
+	mu     sync.Mutex // guards what follows
+	frames uint64
+	moved  time.Time
+}
+
+func (m *media) at(now time.Time, st graph.Stats) mediaState {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	frames, packets := uint64(0), time.Time{}
+	for _, s := range pictureSources(st) {
+		frames += s.In
+		if s.Source != nil && s.Source.LastArrival.After(packets) {
+			packets = s.Source.LastArrival
+		}
+	}
+	if frames != m.frames {
+		m.frames, m.moved = frames, now
+	}
+	switch {
+	case now.Sub(m.moved) < freshMedia:
+		return mediaPlaying
+	case now.Sub(packets) < freshMedia:
+		return mediaStalled
+	}
+	return mediaIdle
+}

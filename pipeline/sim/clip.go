@@ -1,0 +1,136 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"io"
+	"math"
+	"time"
+
+	"gocv.io/x/gocv"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
+)
+
+// pictures are what a model shows before commands change it.
+type pictures interface {
+	// next draws the picture at t into m, a BGR Mat of the model's size.
+	next(m *mat.Image, t time.Duration) error
+	Close() error
+}
+
+// clip plays a video file in a loop, at the file's own speed whatever the
+// model's rate.
+type clip struct {
+	file    *ffmpeg.File
+	decoder decode.Decoder
+	queue   []decode.Picture
+	base    time.Duration
+	end     time.Duration
+	drained bool
+}
+
+func openClip(path string) (*clip, error) {
+	file, err := ffmpeg.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := file.NewDecoder(ffmpeg.Config{})
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &clip{file: file, decoder: decoder}, nil
+}
+
+// next shows the newest picture that is due at t.
+func (c *clip) next(m *mat.Image, t time.Duration) error {
+	for len(c.queue) < 2 || c.queue[1].Unit.PTS <= t {
+		if err := c.advance(); err != nil {
+			return err
+		}
+		for len(c.queue) > 1 && c.queue[1].Unit.PTS <= t {
+			if err := c.queue[0].Image.Close(); err != nil {
+				return err
+			}
+			c.queue = append(c.queue[:0], c.queue[1:]...)
+		}
+	}
+	converter, ok := c.queue[0].Image.(pipeline.Converter)
+	if !ok {
+		return fmt.Errorf("clip: pictures in %s cannot be converted", c.queue[0].Image.Format())
+	}
+	data, stride := m.Plane(0)
+	return converter.ConvertTo(data, stride, m.Format())
+}
+
+func (c *clip) advance() error {
+	if c.drained {
+		return c.again()
+	}
+	au, err := c.file.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	var got []decode.Picture
+	if err != nil {
+		c.drained = true
+		got, err = c.decoder.Flush()
+	} else {
+		got, err = c.decoder.Decode(au)
+	}
+	for _, p := range got {
+		p.Unit.PTS += c.base
+		c.end = max(c.end, p.Unit.PTS+time.Duration(float64(time.Second)/c.file.FPS()))
+		c.queue = append(c.queue, p)
+	}
+	if errors.Is(err, decode.ErrNeedKeyframe) {
+		return nil
+	}
+	return err
+}
+
+func (c *clip) again() error {
+	if c.end == c.base {
+		return errors.New("clip: there is no picture in it")
+	}
+	c.base, c.drained = c.end, false
+	return c.file.Rewind()
+}
+
+// Close closes the file.
+func (c *clip) Close() error {
+	var errs []error
+	for _, p := range c.queue {
+		errs = append(errs, p.Image.Close())
+	}
+	c.queue = nil
+	return errors.Join(append(errs, c.decoder.Close(), c.file.Close())...)
+}
+
+// pattern is a moving test picture for models without a clip.
+type pattern struct{}
+
+func (pattern) next(img *mat.Image, t time.Duration) error {
+	m := img.Mat()
+	w, h := m.Cols(), m.Rows()
+	const bars = 8
+	for i := range bars {
+		c := color.RGBA{R: uint8(255 * (i & 1)), G: uint8(255 * (i >> 1 & 1)), B: uint8(255 * (i >> 2 & 1)), A: 255} //nolint:gosec // 0 or 255
+		if err := gocv.Rectangle(m, image.Rect(i*w/bars, 0, (i+1)*w/bars, h), c, -1); err != nil {
+			return err
+		}
+	}
+	angle := 2 * math.Pi * t.Seconds() / 4
+	at := image.Pt(w/2+int(float64(w)/3*math.Cos(angle)), h/2+int(float64(h)/3*math.Sin(angle)))
+	if err := gocv.Circle(m, at, h/10, color.RGBA{R: 255, G: 255, B: 255, A: 255}, -1); err != nil {
+		return err
+	}
+	return gocv.PutText(m, fmt.Sprintf("%.1f s", t.Seconds()), image.Pt(10, h/8), gocv.FontHersheySimplex, float64(h)/400, color.RGBA{A: 255}, 2)
+}
+
+func (pattern) Close() error { return nil }

@@ -1,0 +1,289 @@
+// Package sim is a model that can be had without a GPU or a key: it shows a
+// clip, changes the picture as commands say, takes tracks, and encodes live,
+// behind the server of package sdk/sessiontest.
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/encode"
+	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
+)
+
+// Config says what the model shows and where it listens. The zero Config is a
+// test pattern on a free port of the loopback interface.
+type Config struct {
+	// Addr to listen on; "127.0.0.1:0" if empty.
+	Addr string
+	// Name of the model; "sim" if empty.
+	Name string
+	// Clip is the path of a video; a test pattern if empty.
+	Clip string
+	// Codec that is preferred: vp8, vp9 or h264; vp8 if empty.
+	Codec string
+	// Width and Height of the picture in pixels, even; the clip's own if zero,
+	// 640×480 without one. FPS is 30 if zero, whatever the clip's rate is.
+	Width, Height int
+	FPS           float64
+	// Bitrate in bit/s; 0 is 4 Mbit/s at most.
+	Bitrate int
+	// Delay is how long after a command its effect is seen.
+	Delay time.Duration
+	// SessionLimit ends each session after that time; 0 does not.
+	SessionLimit time.Duration
+	Surface      Surface
+	Log          *slog.Logger // nothing is logged if nil
+}
+
+// Validate says what is wrong with c.
+func (c *Config) Validate() error {
+	var errs []error
+	if codec, err := decode.ParseCodec(c.Codec); c.Codec != "" && (err != nil || !slices.Contains(codecs(), codec)) {
+		errs = append(errs, fmt.Errorf("codec: must be vp8, vp9 or h264, got %q", c.Codec))
+	}
+	if c.Width < 0 || c.Height < 0 || c.Width%2 != 0 || c.Height%2 != 0 {
+		errs = append(errs, fmt.Errorf("width, height: must be even and not negative, got %dx%d", c.Width, c.Height))
+	}
+	if c.FPS < 0 || c.FPS > maxFPS {
+		errs = append(errs, fmt.Errorf("fps: must be 0 to %d, got %g", maxFPS, c.FPS))
+	}
+	return errors.Join(errs...)
+}
+
+// maxFPS is more than any model makes.
+const maxFPS = 240
+
+// codecs are those that the model can encode, in the order of preference.
+func codecs() []decode.Codec { return []decode.Codec{decode.VP8, decode.VP9, decode.H264} }
+
+// complete fills in the defaults.
+func (c Config) complete() Config {
+	if c.Name == "" {
+		c.Name = "sim"
+	}
+	if c.Codec == "" {
+		c.Codec = string(decode.VP8)
+	}
+	if c.FPS == 0 {
+		c.FPS = 30
+	}
+	if c.Bitrate == 0 {
+		c.Bitrate = 4_000_000
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	c.Surface = c.Surface.merge()
+	return c
+}
+
+// Server is a running model.
+type Server struct {
+	cfg      Config
+	server   *sessiontest.Server
+	pictures pictures
+	scene    *scene
+	canvas   *mat.Image
+	encoders map[string]encode.Encoder // by codec, made when first wanted
+
+	frames, inputs atomic.Uint64
+	cancel         context.CancelFunc
+	wg             sync.WaitGroup
+	once           sync.Once
+	err            error // of closing
+}
+
+// Serve serves the model until ctx ends or Close is called. Close is needed in
+// both cases. A configuration that makes no sense, or a clip that cannot be
+// played, is pipeline.ErrInvalid.
+func Serve(ctx context.Context, cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, pipeline.Invalid(err)
+	}
+	s := &Server{cfg: cfg.complete(), scene: newScene(), encoders: make(map[string]encode.Encoder)}
+	if err := s.openPictures(); err != nil {
+		return nil, err
+	}
+	ctx, s.cancel = context.WithCancel(ctx)
+	var err error
+	s.server, err = sessiontest.Serve(ctx, sessiontest.Config{
+		Addr: s.cfg.Addr, Model: s.model(), Codecs: s.codecs(), SessionLimit: s.cfg.SessionLimit,
+		Logger: s.cfg.Log,
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.wg.Go(func() { s.show(ctx) })
+	s.wg.Go(func() { s.tell(ctx) })
+	return s, nil
+}
+
+// codecs returns what the model can send, the preferred one first.
+func (s *Server) codecs() []string {
+	names := []string{s.cfg.Codec}
+	for _, c := range codecs() {
+		if string(c) != s.cfg.Codec {
+			names = append(names, string(c))
+		}
+	}
+	return names
+}
+
+func (s *Server) openPictures() error {
+	s.pictures = pattern{}
+	width, height := 640, 480
+	if s.cfg.Clip != "" {
+		c, err := openClip(s.cfg.Clip)
+		if err != nil {
+			return pipeline.Invalid(err)
+		}
+		s.pictures = c
+		width, height = c.file.Size()
+	}
+	if s.cfg.Width == 0 {
+		s.cfg.Width = width &^ 1
+	}
+	if s.cfg.Height == 0 {
+		s.cfg.Height = height &^ 1
+	}
+	var err error
+	if s.canvas, err = mat.New(s.cfg.Width, s.cfg.Height); err != nil {
+		return errors.Join(err, s.pictures.Close())
+	}
+	return nil
+}
+
+// URL is where the model answers, "http://host:port".
+func (s *Server) URL() string { return s.server.URL() }
+
+// Close ends all sessions and waits until nothing of the model is left.
+func (s *Server) Close() error {
+	s.once.Do(func() {
+		s.cancel()
+		if s.server != nil {
+			s.server.Close()
+		}
+		s.wg.Wait()
+		errs := []error{s.pictures.Close(), s.canvas.Close()}
+		for _, e := range s.encoders {
+			errs = append(errs, e.Close())
+		}
+		s.scene.close()
+		s.err = errors.Join(errs...)
+	})
+	return s.err
+}
+
+// effect changes the picture as a command says, after the delay.
+func (s *Server) effect(apply func(*state)) { s.scene.change(s.cfg.Delay, apply) }
+
+// show draws and encodes a picture whenever one is due and somebody watches.
+func (s *Server) show(ctx context.Context) {
+	interval := time.Duration(float64(time.Second) / s.cfg.FPS)
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	begun := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			// The time that a tick carries may be older than the last picture's.
+			if err := s.picture(time.Since(begun)); err != nil {
+				s.cfg.Log.Error("no more pictures", "err", err)
+				return
+			}
+		}
+	}
+}
+
+// picture sends one picture to everybody who watches.
+func (s *Server) picture(t time.Duration) error {
+	drawn := false
+	for _, name := range s.cfg.Surface.Outputs {
+		output := s.server.Output(name)
+		for _, d := range output.Demand() {
+			if !drawn {
+				if err := s.draw(t); err != nil {
+					return err
+				}
+				drawn = true
+			}
+			if err := s.send(output, d, t); err != nil {
+				return err
+			}
+		}
+	}
+	if drawn {
+		s.frames.Add(1)
+	}
+	return nil
+}
+
+func (s *Server) draw(t time.Duration) error {
+	if err := s.pictures.next(s.canvas, t); err != nil {
+		return err
+	}
+	return s.scene.draw(s.canvas.Mat())
+}
+
+func (s *Server) send(output *sessiontest.Output, d sessiontest.Demand, t time.Duration) error {
+	e, err := s.encoder(output.Track().Name, d.Codec)
+	if err != nil {
+		return err
+	}
+	packets, err := e.Encode(s.canvas, t, d.Keyframe)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	for _, p := range packets {
+		output.Send(sessiontest.Sample{Codec: d.Codec, Data: p.Data, PTS: p.PTS, Keyframe: p.Keyframe})
+	}
+	return nil
+}
+
+// encoder returns the encoder of one output in one codec.
+func (s *Server) encoder(output, codec string) (encode.Encoder, error) {
+	key := output + " " + codec
+	if e := s.encoders[key]; e != nil {
+		return e, nil
+	}
+	e, err := ffmpeg.New(encode.Config{
+		Codec: decode.Codec(codec), Width: s.cfg.Width, Height: s.cfg.Height, FPS: s.cfg.FPS, Bitrate: s.cfg.Bitrate,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encoder for %s: %w", codec, err)
+	}
+	s.encoders[key] = e
+	return e, nil
+}
+
+// stateInterval is how often the model says what it does.
+const stateInterval = time.Second
+
+// tell broadcasts the state.
+func (s *Server) tell(ctx context.Context) {
+	tick := time.NewTicker(stateInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.server.Broadcast("state", map[string]any{
+				"current_frame": s.frames.Load(), "current_prompt": s.scene.now().caption, "input_frames": s.inputs.Load(),
+			})
+		}
+	}
+}
