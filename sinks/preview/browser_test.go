@@ -167,7 +167,10 @@ func TestPageInABrowser(t *testing.T) {
 	session.Note(pipeline.CommandRecord{
 		Time: time.Now(), Command: "set_prompt", Args: map[string]any{"prompt": "a crowd of 4 <b>people</b>"},
 		Outcome: pipeline.CommandSent, Reply: pipeline.Reply{Type: "prompt_accepted"}, RoundTrip: 12 * time.Millisecond,
-		Cause: pipeline.Cause{Node: "steer", Stream: "cam", Seq: 42},
+		Cause: pipeline.Cause{
+			Node: "steer", Stream: "cam", Seq: 42,
+			Frame: json.RawMessage(`{"annotations": {"people": {"detections": [{}, {}, {}, {}]}}}`),
+		},
 	})
 	b.open(url)
 	b.wait(`document.getElementById("picture").naturalWidth === 640`)
@@ -175,6 +178,7 @@ func TestPageInABrowser(t *testing.T) {
 	b.wait(`document.getElementById("badge").textContent === "live"`)
 	b.wait(`document.querySelector("#stages .count").textContent === "3"`)
 	b.wait(`document.querySelector("#commands .args").textContent === 'prompt: "a crowd of 4 <b>people</b>"'`)
+	b.wait(`document.querySelector("#commands .why").textContent === "steer, cam #42 · people: 4 detections · 12.0 ms · reply prompt_accepted"`)
 	session.Note(pipeline.CommandRecord{
 		Time: time.Now(), Command: "set_speed", Args: map[string]any{"speed": 99}, Outcome: pipeline.CommandRefused, Reason: "speed must be at most 10",
 	})

@@ -127,7 +127,7 @@ func (p *pages) snapshot(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(picture)
 }
 
-// state is everything the page knows, commands included.
+// state is everything the page knows, its commands included.
 func (p *pages) state(w http.ResponseWriter, _ *http.Request) {
 	commands, _ := p.status.commands(0)
 	w.Header().Set("Content-Type", "application/json")

@@ -127,10 +127,14 @@ func (s *status) latencies(now time.Time) quantiles {
 	return quantiles{P50: at(0.5), P95: at(0.95)}
 }
 
-// commands returns the records after the first n.
+// maxCommands is how many records the page gets when it opens.
+const maxCommands = 100
+
+// commands returns the newest records after the first n, and the number of all.
 func (s *status) commands(n uint64) ([]pipeline.CommandRecord, uint64) {
 	if s.ledger == nil {
 		return nil, n
 	}
-	return s.ledger.Commands(n)
+	records, all := s.ledger.Commands(n)
+	return records[max(0, len(records)-maxCommands):], all
 }
