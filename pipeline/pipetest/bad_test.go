@@ -84,7 +84,7 @@ func TestVictim(t *testing.T) {
 		t.Skip("no victim")
 	}
 	v := victims()[name]
-	Stage(t, Case{Kind: "victim", Register: func(r *pipeline.Registry) {
+	Stage(t, Case{Kind: "victim", Width: 32, Height: 24, Register: func(r *pipeline.Registry) {
 		pipeline.RegisterStage(r, pipeline.StageKind[struct{}]{
 			Name: "victim", Pixels: v.pixels,
 			New: func(pipeline.Env, struct{}) (pipeline.Stage, error) { return v.process, nil },
