@@ -1,0 +1,218 @@
+package sessiontest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/reactorpipe/reactorpipe/sdk/wire"
+)
+
+// Texts of the runtime.
+const (
+	textUnknownCommand = "unknown command"
+	textHandlerFailed  = "The handler raised an unexpected error."
+	textNotStepped     = "this session is not stepped; start it with generation 'stepped' to request steps"
+	textPublished      = "track already published"
+	textNoRecorder     = "recorder disabled or encoder crashed"
+)
+
+// handle takes one frame of the client.
+func (c *connection) handle(f frame) {
+	m, err := wire.DecodeClient(f.channel, f.text, f.data)
+	if err != nil {
+		c.log.Warn("frame dropped", "channel", f.channel, "err", err)
+		return
+	}
+	switch m := m.(type) {
+	case *wire.DataClientMessage:
+		c.handleData(m)
+	case *wire.ControlClientMessage:
+		c.handleControl(m)
+	}
+}
+
+func (c *connection) handleData(m *wire.DataClientMessage) {
+	id := m.GetRequestId()
+	switch p := m.GetPayload().(type) {
+	case *wire.DataClientMessage_Command:
+		if id == "" {
+			id = newUploadID() // the runtime's ids have the same form
+		}
+		c.command(id, p.Command)
+	case *wire.DataClientMessage_RequestStep:
+		failure := textNotStepped
+		c.send(&wire.DataServerMessage{
+			RequestId: id, Kind: wire.MessageKind_MESSAGE_KIND_RESPONSE,
+			Payload: &wire.DataServerMessage_StepResult{StepResult: &wire.StepResult{
+				Error: &failure, FailureCode: wire.StepFailureCode_STEP_FAILURE_CODE_REFUSED,
+			}},
+		})
+	}
+}
+
+// command queues a command. One whose files are not there yet waits beside the
+// queue, and others may overtake it.
+func (c *connection) command(id string, cmd *wire.Command) {
+	x := c.session
+	args := arguments(cmd)
+	var ids []string
+	for _, v := range args {
+		ids = append(ids, references(v)...)
+	}
+	if x.uploadsHere(ids) {
+		x.post(func() { c.run1(id, cmd.GetType(), args, nil) })
+		return
+	}
+	c.spawn(func() {
+		err := x.awaitUploads(c.ctx, ids)
+		x.post(func() { c.run1(id, cmd.GetType(), args, err) })
+	})
+}
+
+// arguments are a command's data with the references beside it put in.
+func arguments(cmd *wire.Command) map[string]any {
+	args := wire.Map(cmd.GetData())
+	if args == nil {
+		args = map[string]any{}
+	}
+	for name, u := range cmd.GetUploads() {
+		args[name] = map[string]any{
+			"upload_id": u.GetUploadId(), "name": u.GetName(), "mime_type": u.GetMimeType(), "size": float64(u.GetSize()),
+		}
+	}
+	return args
+}
+
+// run1 runs one command and answers it. uploads is why its files are not here.
+func (c *connection) run1(id, name string, args map[string]any, uploads error) {
+	reply, err := c.answer(name, args, uploads)
+	m := &wire.DataServerMessage{RequestId: id, Kind: wire.MessageKind_MESSAGE_KIND_RESPONSE}
+	var refusal *CommandError
+	switch {
+	case errors.As(err, &refusal):
+		m.Payload = &wire.DataServerMessage_Error{Error: &wire.Error{Code: refusal.Code, Message: refusal.Message}}
+		c.log.Info("command refused", "command", name, "code", refusal.Code, "reason", refusal.Message)
+	case err != nil:
+		m.Payload = &wire.DataServerMessage_Error{Error: &wire.Error{Code: codeInternal, Message: textHandlerFailed}}
+		c.log.Error("command handler failed", "command", name, "err", err)
+	case reply != nil:
+		m.Payload = modelMessage(reply.Type, reply.Data).Payload
+	}
+	c.send(m)
+}
+
+func (c *connection) answer(name string, args map[string]any, uploads error) (*Message, error) {
+	model := c.session.srv.model
+	cmd, ok := model.command(name)
+	if !ok {
+		return nil, &CommandError{Code: codeInvalid, Message: textUnknownCommand}
+	}
+	checked, refusal := cmd.check(args)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if uploads != nil {
+		return nil, &CommandError{Code: codeUnresolved, Message: fmt.Sprintf("command '%s' references an unresolved upload", name)}
+	}
+	handle := cmd.Handle
+	if handle == nil {
+		handle = model.Handle
+	}
+	if handle == nil {
+		return nil, nil //nolint:nilnil // a bare ack
+	}
+	return guarded(handle, c.session.ctx, &Call{
+		Server: c.session.srv, Session: c.session.id, Connection: c.id,
+		Name: name, Args: c.session.resolveAll(checked),
+	})
+}
+
+// guarded turns a handler's panic into an error.
+func guarded(handle func(context.Context, *Call) (*Message, error), ctx context.Context, call *Call) (m *Message, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			m, err = nil, fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return handle(ctx, call)
+}
+
+// modelMessage is a broadcast of the model. Data that has no JSON form becomes
+// empty: that is a mistake of the model, which sees it on the wire.
+func modelMessage(typ string, data map[string]any) *wire.DataServerMessage {
+	s, err := wire.NewStruct(data)
+	if err != nil {
+		s, _ = wire.NewStruct(map[string]any{"error": err.Error()})
+	}
+	return &wire.DataServerMessage{
+		Kind:    wire.MessageKind_MESSAGE_KIND_NOTIFICATION,
+		Payload: &wire.DataServerMessage_Message{Message: &wire.ModelMessage{Type: typ, Data: s}},
+	}
+}
+
+func (c *connection) handleControl(m *wire.ControlClientMessage) {
+	id := m.GetRequestId()
+	switch p := m.GetPayload().(type) {
+	case *wire.ControlClientMessage_RequestSchema:
+		c.sendSchema(id)
+	case *wire.ControlClientMessage_FileUploaded:
+		c.fileUploaded(p.FileUploaded)
+	case *wire.ControlClientMessage_RequestClip, *wire.ControlClientMessage_RequestRecording:
+		c.respond(id, &wire.ControlServerMessage{
+			Payload: &wire.ControlServerMessage_ClipFailed{ClipFailed: &wire.ClipFailed{Reason: textNoRecorder}},
+		})
+	case *wire.ControlClientMessage_PublishTrack:
+		c.publish(id, p.PublishTrack.GetName())
+	case *wire.ControlClientMessage_UnpublishTrack:
+		if c.session.release(p.UnpublishTrack.GetName(), c.id) {
+			c.pauseTrack(p.UnpublishTrack.GetName())
+		}
+	case *wire.ControlClientMessage_PauseTrack:
+		c.pauseTrack(p.PauseTrack.GetName())
+	case *wire.ControlClientMessage_ResumeTrack:
+		c.resumeTrack(p.ResumeTrack.GetName())
+	}
+}
+
+func (c *connection) respond(id string, m *wire.ControlServerMessage) {
+	m.RequestId, m.Kind = id, wire.MessageKind_MESSAGE_KIND_RESPONSE
+	c.send(m)
+}
+
+func (c *connection) sendSchema(id string) {
+	doc, err := wire.NewStruct(c.session.srv.model.schema())
+	if err != nil {
+		c.log.Error("schema not sent", "err", err)
+		return
+	}
+	c.respond(id, &wire.ControlServerMessage{
+		Payload: &wire.ControlServerMessage_ModelSchema{ModelSchema: &wire.ModelSchema{Openapi: doc}},
+	})
+}
+
+// publish grants the first to come, whatever the name.
+func (c *connection) publish(id, name string) {
+	if !c.session.claim(name, c.id) {
+		c.respond(id, &wire.ControlServerMessage{
+			Payload: &wire.ControlServerMessage_Error{Error: &wire.Error{Code: "publish_refused", Message: textPublished}},
+		})
+		return
+	}
+	c.resumeTrack(name)
+	c.respond(id, &wire.ControlServerMessage{
+		Payload: &wire.ControlServerMessage_PublishTrack{PublishTrack: &wire.PublishTrackResponse{}},
+	})
+}
+
+func (c *connection) resumeTrack(name string) {
+	if s := c.sender(name); s != nil {
+		s.resume()
+	}
+}
+
+func (c *connection) pauseTrack(name string) {
+	if s := c.sender(name); s != nil {
+		s.pause()
+	}
+}

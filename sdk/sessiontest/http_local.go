@@ -1,0 +1,172 @@
+package sessiontest
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// The states of a local runtime without a session.
+const stateReady = "ready"
+
+// startSession is how a local runtime begins its one session.
+func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
+	var body map[string]any
+	if !decode(w, r, &body) {
+		return
+	}
+	if detail := s.startRefusal(body); detail != "" {
+		refuse(w, http.StatusBadRequest, detail)
+		return
+	}
+	s.mu.Lock()
+	if state := s.localState(); state != stateReady {
+		s.mu.Unlock()
+		refuse(w, http.StatusConflict, "cannot start session while "+state)
+		return
+	}
+	if s.shut {
+		s.mu.Unlock()
+		refuse(w, http.StatusServiceUnavailable, "cannot start session while terminated: the model is terminated")
+		return
+	}
+	x := s.newSession(localSession, false, s.cfg.SessionLimit)
+	s.local, s.sessions[x.id] = x, x
+	s.mu.Unlock()
+	answer(w, http.StatusOK, s.localDescriptor())
+}
+
+// startRefusal checks the keys of a start body that mean something.
+func (s *Server) startRefusal(body map[string]any) string {
+	switch mode := body["generation"]; mode {
+	case nil, "streamed":
+	case "stepped":
+		return fmt.Sprintf("generation 'stepped' needs a model that runs the default ReactorApp step loop and command path; "+
+			"%s drives its own run() or overrides submit_command()", s.model.Name)
+	default:
+		return fmt.Sprintf("generation must be one of 'streamed', 'stepped', not %s", repr(mode))
+	}
+	if body["starting_input"] != nil || body["steps"] != nil {
+		return "starting_input and steps are not simulated"
+	}
+	return ""
+}
+
+// localState is the state of the local runtime. s.mu is held.
+func (s *Server) localState() string {
+	if s.local == nil {
+		return stateReady
+	}
+	s.local.mu.Lock()
+	defer s.local.mu.Unlock()
+	return s.local.state
+}
+
+func (s *Server) getSession(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.localDescriptor())
+}
+
+func (s *Server) localDescriptor() object {
+	s.mu.Lock()
+	state := s.localState()
+	s.mu.Unlock()
+	d := s.descriptor(localSession, state)
+	maps.Copy(d, object{
+		"cluster":      "local",
+		"server_info":  object{"server_version": "3.10.0"},
+		"transports":   []any{transportWebRTC()},
+		"recording":    object{"enabled": false, "chunk_seconds": 4},
+		"step_results": object{"enabled": false},
+	})
+	return d
+}
+
+// descriptor is what the session resources of both kinds of server have in common.
+func (s *Server) descriptor(id, state string) object {
+	tracks := make([]any, len(s.model.Tracks))
+	for i, t := range s.model.Tracks {
+		tracks[i] = object{"name": t.Name, "kind": string(t.Kind), "direction": string(t.Direction)}
+	}
+	return object{
+		"session_id":         id,
+		"state":              state,
+		"model":              object{"name": s.model.Name},
+		"selected_transport": transportWebRTC(),
+		"generation":         "streamed",
+		"capabilities":       object{"protocol_version": "v0", "tracks": tracks, "commands": []any{}},
+	}
+}
+
+func transportWebRTC() object { return object{"protocol": "webrtc", "version": "1.0"} }
+
+func (s *Server) getSchema(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.model.schema())
+}
+
+func (s *Server) stopSession(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Moderate bool   `json:"moderate"`
+		Reason   string `json:"reason"`
+	}
+	if !decode(w, r, &body) {
+		return
+	}
+	const longest = 64
+	if utf8.RuneCountInString(body.Reason) > longest {
+		violate(w, violation{
+			Type: "string_too_long", Loc: []any{"body", "reason"},
+			Msg: fmt.Sprintf("String should have at most %d characters", longest), Input: body.Reason,
+		})
+		return
+	}
+	s.mu.Lock()
+	x, state := s.local, s.localState()
+	s.mu.Unlock()
+	if state == stateReady || state == stateClosing {
+		refuse(w, http.StatusConflict, "cannot stop session while "+state)
+		return
+	}
+	e := ending{why: "stopped", notice: body.Reason}
+	if body.Moderate {
+		e = ending{why: "moderated", moderated: true}
+	}
+	x.end(e)
+	w.WriteHeader(http.StatusOK)
+}
+
+func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
+	state := "available"
+	if s.Sessions() > 0 {
+		state = "serving"
+	}
+	answer(w, http.StatusOK, object{"status": "healthy", "state": state, "detail": nil})
+}
+
+// getClips says that there never was a recording.
+func (s *Server) getClips(w http.ResponseWriter, _ *http.Request) {
+	refuse(w, http.StatusGone, "Recording unknown or aged out")
+}
+
+// getICEServers tells the servers of the configuration.
+func (s *Server) getICEServers(w http.ResponseWriter, _ *http.Request, _ *session) {
+	servers := []any{}
+	for _, ice := range s.cfg.ICEServers {
+		entry := object{"uris": slices.Clone(ice.URLs)}
+		if ice.Username != "" {
+			entry["credentials"] = object{"username": ice.Username, "password": ice.Password}
+		}
+		servers = append(servers, entry)
+	}
+	answer(w, http.StatusOK, object{"ice_servers": servers})
+}
+
+// tightest is the smaller of two limits of which 0 is none.
+func tightest(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,363 @@
+package sessiontest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/sdk/wire"
+)
+
+// localSession is the id of every session of a local runtime.
+const localSession = "00000000-0000-0000-0000-000000000000"
+
+// The states of a session, in the words of the local runtime.
+const (
+	stateWaiting   = "waiting"
+	stateStreaming = "streaming"
+	stateOrphaned  = "orphaned"
+	stateClosing   = "closing"
+)
+
+// The limits of one session.
+const (
+	maxConnections = 64
+	maxCandidates  = 256 // before the offer, for one connection
+	maxEarlyIDs    = 128 // connections with candidates before their offer
+	maxEvents      = 1024
+)
+
+// session is one allocation of the model.
+type session struct {
+	srv     *Server
+	id      string
+	cloud   bool
+	created time.Time
+	log     *slog.Logger
+
+	// events run one at a time: commands, connections coming and going.
+	events chan func()
+	ctx    context.Context // of the handlers; ends with the session
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // everything but the end itself
+	over   chan struct{}  // closed when nothing of the session is left
+
+	mu           sync.Mutex // guards what follows
+	state        string
+	ends         *time.Timer            // the client-less window
+	limit        *time.Timer            // the session's time limit
+	connections  map[uint32]*connection // known to the model
+	negotiations map[uint32]*connection // offered, not up yet
+	answers      map[uint32]string      // not fetched yet
+	minted       map[uint32]bool        // registered ids
+	candidates   map[uint32][]candidate // before the offer
+	slots        map[string]uint32      // published tracks, by who publishes
+	uploads      map[string]*upload
+}
+
+// ending is why a session ends and what its clients are told.
+type ending struct {
+	why       string // stopped, moderated, timed_out
+	notice    string
+	moderated bool
+}
+
+// newSession starts a session. The caller holds s.mu and files it.
+func (s *Server) newSession(id string, cloud bool, limit time.Duration) *session {
+	x := &session{
+		srv: s, id: id, cloud: cloud, created: time.Now(), state: stateWaiting,
+		log:          s.log.With("session", id),
+		events:       make(chan func(), maxEvents),
+		over:         make(chan struct{}),
+		connections:  map[uint32]*connection{},
+		negotiations: map[uint32]*connection{},
+		answers:      map[uint32]string{},
+		minted:       map[uint32]bool{},
+		candidates:   map[uint32][]candidate{},
+		slots:        map[string]uint32{},
+		uploads:      map[string]*upload{},
+	}
+	x.ctx, x.cancel = context.WithCancel(s.ctx)
+	x.wg.Go(x.run)
+	x.post(func() {
+		if f := s.model.Started; f != nil {
+			f(id)
+		}
+	})
+	x.armOrphan()
+	if limit > 0 {
+		x.limit = time.AfterFunc(limit, func() {
+			x.end(ending{why: "timed_out", notice: "Session ended: the time limit was reached."})
+		})
+	}
+	return x
+}
+
+func (x *session) run() {
+	for {
+		select {
+		case f := <-x.events:
+			f()
+		case <-x.ctx.Done():
+			return
+		}
+	}
+}
+
+// post queues an event; after the end of the session it is dropped.
+func (x *session) post(f func()) {
+	select {
+	case x.events <- f:
+	case <-x.ctx.Done():
+	}
+}
+
+// alive says that clients can use the session.
+func (x *session) alive() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.state != stateClosing
+}
+
+// armOrphan starts the client-less window. x.mu is held, or x is new.
+func (x *session) armOrphan() {
+	d := x.srv.cfg.orphanTimeout(x.cloud)
+	if d < 0 {
+		return
+	}
+	if x.ends != nil {
+		x.ends.Stop()
+	}
+	x.ends = time.AfterFunc(d, func() { x.orphaned() })
+}
+
+func (x *session) orphaned() {
+	x.mu.Lock()
+	alone := x.state == stateWaiting || x.state == stateOrphaned
+	x.mu.Unlock()
+	if alone {
+		x.end(ending{why: "timed_out"})
+	}
+}
+
+// end begins the end of the session; x.over says when it is over. Only the
+// first call counts.
+func (x *session) end(e ending) {
+	s := x.srv
+	s.mu.Lock()
+	x.mu.Lock()
+	if x.state == stateClosing {
+		x.mu.Unlock()
+		s.mu.Unlock()
+		return
+	}
+	x.state = stateClosing
+	if x.ends != nil {
+		x.ends.Stop()
+	}
+	if x.limit != nil {
+		x.limit.Stop()
+	}
+	x.mu.Unlock()
+	if s.local == x {
+		s.closing = true
+	}
+	s.wg.Add(1) // the server is open as long as a session is
+	s.mu.Unlock()
+	go func() {
+		defer s.wg.Done()
+		x.close(e)
+	}()
+}
+
+func (x *session) close(e ending) {
+	switch {
+	case e.moderated:
+		x.broadcast(&wire.ControlServerMessage{
+			Kind: wire.MessageKind_MESSAGE_KIND_NOTIFICATION,
+			Payload: &wire.ControlServerMessage_Moderation{Moderation: &wire.Moderation{
+				Action: "terminate", Message: "Session terminated due to policy violation.",
+			}},
+		})
+	case e.notice != "":
+		x.broadcast(&wire.ControlServerMessage{
+			Kind:    wire.MessageKind_MESSAGE_KIND_NOTIFICATION,
+			Payload: &wire.ControlServerMessage_SessionEnded{SessionEnded: &wire.SessionEnded{Reason: e.notice}},
+		})
+	}
+	x.cancel()
+	var peers sync.WaitGroup
+	for _, c := range x.everyConnection() {
+		peers.Go(func() {
+			c.drain()
+			c.close()
+		})
+	}
+	peers.Wait()
+	x.wg.Wait()
+	if f := x.srv.model.Ended; f != nil {
+		f(x.id, e.why)
+	}
+	x.srv.forget(x)
+	close(x.over)
+}
+
+// forget takes a session that is over off the books.
+func (s *Server) forget(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, x.id)
+	if x.cloud {
+		s.ended[x.id] = true
+	}
+	if s.local == x {
+		s.local, s.closing = nil, false
+	}
+}
+
+// everyConnection are those known to the model and those on their way.
+func (x *session) everyConnection() []*connection {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var all []*connection
+	for _, c := range x.connections {
+		all = append(all, c)
+	}
+	for _, c := range x.negotiations {
+		all = append(all, c)
+	}
+	return all
+}
+
+// connected are the connections known to the model that have a wire.
+func (x *session) connected() []*connection {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	all := make([]*connection, 0, len(x.connections))
+	for _, c := range x.connections {
+		if !c.superseded {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func (x *session) broadcast(m wire.ServerMessage) {
+	for _, c := range x.connected() {
+		c.send(m)
+	}
+}
+
+// enter makes a connection whose wire is up known to the model. It answers
+// false if there is no session any more.
+func (x *session) enter(c *connection) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.state == stateClosing || x.negotiations[c.id] != c {
+		return false
+	}
+	delete(x.negotiations, c.id)
+	_, known := x.connections[c.id]
+	x.connections[c.id] = c
+	x.state = stateStreaming
+	if x.ends != nil {
+		x.ends.Stop()
+	}
+	if f := x.srv.model.Connected; f != nil && !known {
+		x.postLocked(func() { f(x.id, c.id) })
+	}
+	return true
+}
+
+// leave is the loss of a connection, whatever became of it.
+func (x *session) leave(c *connection) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	known := x.connections[c.id]
+	switch {
+	case x.negotiations[c.id] == c: // it never came up, and the one before it is gone too
+		delete(x.negotiations, c.id)
+		delete(x.answers, c.id)
+		if known == nil {
+			return
+		}
+	case known != c || c.superseded:
+		return
+	}
+	delete(x.connections, c.id)
+	if x.state == stateClosing {
+		return
+	}
+	for name, holder := range x.slots {
+		if holder == c.id {
+			delete(x.slots, name)
+		}
+	}
+	if len(x.connections) == 0 {
+		x.state = stateOrphaned
+		x.armOrphan()
+	}
+	if f := x.srv.model.Disconnected; f != nil {
+		x.postLocked(func() { f(x.id, c.id) })
+	}
+}
+
+// postLocked is post for who holds x.mu: it does not wait for room.
+func (x *session) postLocked(f func()) {
+	select {
+	case x.events <- f:
+	default:
+		x.log.Warn("event dropped: the model does not keep up")
+	}
+}
+
+// mint draws a connection id.
+func (x *session) mint() (uint32, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for range 100 {
+		id := 5000 + mathrand.Uint32N(5000)
+		if !x.minted[id] && x.connections[id] == nil && x.negotiations[id] == nil {
+			x.minted[id] = true
+			return id, nil
+		}
+	}
+	return 0, fmt.Errorf("No connection ids left") //nolint:staticcheck // the runtime's words
+}
+
+// claim gives a track to a publisher, or says that it is taken.
+func (x *session) claim(name string, id uint32) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, taken := x.slots[name]; taken || x.connections[id] == nil {
+		return false
+	}
+	x.slots[name] = id
+	return true
+}
+
+// release takes a track back from its publisher.
+func (x *session) release(name string, id uint32) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if holder, taken := x.slots[name]; !taken || holder != id {
+		return false
+	}
+	delete(x.slots, name)
+	return true
+}
+
+// uuid is a random UUID, version 4.
+func uuid() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
