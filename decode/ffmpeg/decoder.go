@@ -214,15 +214,16 @@ func (d *Decoder) unitOf(pts int64) decode.AccessUnit {
 func (d *Decoder) lose(err error) error {
 	C.avcodec_flush_buffers(contextOf(d.ctx))
 	d.needKeyframe = true
-	var code astiav.Error
-	switch {
-	case errors.Is(err, ErrTooLarge):
-		return err
-	case errors.As(err, &code) && code != astiav.ErrInvaliddata:
-		return fmt.Errorf("decode %s: %w", d.cfg.Codec, err)
+	for _, final := range []error{ErrTooLarge, errNoMemory, astiav.ErrPatchwelcome} {
+		if errors.Is(err, final) {
+			return fmt.Errorf("decode %s: %w", d.cfg.Codec, err)
+		}
 	}
-	return fmt.Errorf("%w: %v", decode.ErrNeedKeyframe, err)
+	return fmt.Errorf("%w: %w", decode.ErrNeedKeyframe, err)
 }
+
+// errNoMemory is FFmpeg's.
+const errNoMemory = astiav.Error(-C.ENOMEM)
 
 // refusedSize tells the error for a picture of more than max_pixels. FFmpeg's
 // decoders return EINVAL for it and leave the size at zero; those of NAL units

@@ -2,6 +2,7 @@ package ffmpeg_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -18,24 +19,30 @@ func video(codec decode.Codec, width, height int) encode.Config {
 }
 
 // What is encoded, sent over RTP and decoded is the picture, with the times of
-// its unit, and each comes at once.
+// its unit, and each comes at once, however many threads there are.
 func TestRoundTrip(t *testing.T) {
 	for _, codec := range encodable {
-		t.Run(string(codec), func(t *testing.T) {
-			const n = 20
-			units := overRTP(t, codec, clip(t, video(codec, 320, 240), n))
-			if len(units) != n {
-				t.Fatalf("got %d units of %d", len(units), n)
-			}
-			d := newDecoder(t, ffmpeg.Config{Codec: codec})
-			for i := range units {
-				pictures, err := d.Decode(&units[i])
-				if err != nil || len(pictures) != 1 {
-					t.Fatalf("unit %d: got %d pictures, %v", i, len(pictures), err)
-				}
-				checkPicture(t, pictures[0], i)
-			}
-		})
+		for _, threads := range []int{1, 4} {
+			t.Run(fmt.Sprintf("%s/%d", codec, threads), func(t *testing.T) { roundTrip(t, codec, threads) })
+		}
+	}
+}
+
+func roundTrip(t *testing.T, codec decode.Codec, threads int) {
+	const n = 20
+	cfg := video(codec, 320, 240)
+	cfg.Threads = threads
+	units := overRTP(t, codec, clip(t, cfg, n))
+	if len(units) != n {
+		t.Fatalf("got %d units of %d", len(units), n)
+	}
+	d := newDecoder(t, ffmpeg.Config{Codec: codec, Threads: threads})
+	for i := range units {
+		pictures, err := d.Decode(&units[i])
+		if err != nil || len(pictures) != 1 {
+			t.Fatalf("unit %d: got %d pictures, %v", i, len(pictures), err)
+		}
+		checkPicture(t, pictures[0], i)
 	}
 }
 

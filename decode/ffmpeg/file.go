@@ -170,7 +170,7 @@ func (f *File) Next() (*decode.AccessUnit, error) {
 		PTS:      pts,
 		Keyframe: pkt.flags&C.AV_PKT_FLAG_KEY != 0,
 	}
-	f.unit.RTPTime = int64(pts) * int64(f.codec.ClockRate()) / int64(time.Second)
+	f.unit.RTPTime = int64(C.av_rescale(C.int64_t(pts), C.int64_t(f.codec.ClockRate()), C.int64_t(time.Second)))
 	return &f.unit, nil
 }
 

@@ -155,12 +155,4 @@ func meanError(a, b []byte) float64 {
 	return float64(sum) / float64(len(a))
 }
 
-func worstError(a, b []byte) int {
-	worst := 0
-	for i := range a {
-		worst = max(worst, int(a[i])-int(b[i]), int(b[i])-int(a[i]))
-	}
-	return worst
-}
-
 func pointer(b []byte) unsafe.Pointer { return unsafe.Pointer(&b[0]) }

@@ -28,12 +28,7 @@ const maxScalers = 8
 
 // get returns an image with an empty frame.
 func (p *pool) get() *Image {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.used++
-	if n := len(p.images); n > 0 {
-		i := p.images[n-1]
-		p.images = p.images[:n-1]
+	if i := p.takeImage(); i != nil {
 		return i
 	}
 	frame := astiav.AllocFrame()
@@ -42,39 +37,62 @@ func (p *pool) get() *Image {
 	return i
 }
 
+func (p *pool) takeImage() *Image {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.used++
+	if len(p.images) == 0 {
+		return nil
+	}
+	last := len(p.images) - 1
+	i := p.images[last]
+	p.images = p.images[:last]
+	return i
+}
+
 // put empties the image and keeps it.
 func (p *pool) put(i *Image) {
 	i.frame.Unref()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.used--
 	p.images = append(p.images, i)
-	p.free()
+	images, scalers := p.useless()
+	p.mu.Unlock()
+	free(images, scalers)
 }
 
 // close frees what lies in the pool, and whatever comes back later.
 func (p *pool) close() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
-	p.free()
+	images, scalers := p.useless()
+	p.mu.Unlock()
+	free(images, scalers)
 }
 
-func (p *pool) free() {
+// useless takes out of a closed pool what nobody will ask for any more. A
+// scaler may still be in use as long as an image is. p.mu is held.
+func (p *pool) useless() ([]*Image, []*scaler) {
 	if !p.closed {
-		return
+		return nil, nil
 	}
-	for _, i := range p.images {
-		i.frame.Free()
-	}
+	images := p.images
 	p.images = nil
 	if p.used > 0 {
-		return
+		return images, nil
 	}
-	for _, s := range p.scalers {
-		C.rp_scaler_close(s.c)
-	}
+	scalers := p.scalers
 	p.scalers = nil
+	return images, scalers
+}
+
+func free(images []*Image, scalers []*scaler) {
+	for _, i := range images {
+		i.frame.Free()
+	}
+	for _, s := range scalers {
+		s.close()
+	}
 }
 
 // scaler is an opened conversion, which one goroutine uses at a time.
@@ -82,6 +100,8 @@ type scaler struct {
 	conversion C.rp_conversion
 	c          *C.rp_scaler
 }
+
+func (s *scaler) close() { C.rp_scaler_close(s.c) }
 
 // takeScaler returns an idle scaler for c, or a new one; nil where swscale knows
 // no way.
@@ -110,11 +130,19 @@ func (p *pool) idleScaler(c C.rp_conversion) *scaler {
 
 // putScaler keeps s, and of more than maxScalers the last used.
 func (p *pool) putScaler(s *scaler) {
+	if old := p.keepScaler(s); old != nil {
+		old.close()
+	}
+}
+
+// keepScaler returns the scaler that has to make room, if one has.
+func (p *pool) keepScaler(s *scaler) (old *scaler) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.scalers) == maxScalers {
-		C.rp_scaler_close(p.scalers[0].c)
+		old = p.scalers[0]
 		p.scalers = slices.Delete(p.scalers, 0, 1)
 	}
 	p.scalers = append(p.scalers, s)
+	return old
 }
