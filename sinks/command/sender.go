@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/fatal"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
 
@@ -70,7 +71,7 @@ func openLedger(env pipeline.Env, path outfile.Path) (*outfile.Lines, error) {
 	}
 	lines, err := outfile.OpenLines(path.At(env.Clock.Now()), outfile.Append, env)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: %w (%w)", err, pipeline.ErrFatal)
+		return nil, fatal.Error(fmt.Errorf("ledger: %w", err))
 	}
 	return lines, nil
 }

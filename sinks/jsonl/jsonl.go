@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/fatal"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
 
@@ -56,7 +57,7 @@ var _ pipeline.Sink = (*Sink)(nil)
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	lines, err := outfile.OpenLines(cfg.Path.At(env.Clock.Now()), cfg.Exists, env)
 	if err != nil {
-		return nil, fmt.Errorf("path: %w (%w)", err, pipeline.ErrFatal)
+		return nil, fatal.Error(fmt.Errorf("path: %w", err))
 	}
 	return &Sink{clock: env.Clock, lines: lines}, nil
 }

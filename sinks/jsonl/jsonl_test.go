@@ -116,7 +116,7 @@ func TestFolderThatCannotBeMade(t *testing.T) {
 	cfg := jsonl.Default()
 	cfg.Path = outfile.Path(file + "/events.jsonl")
 	_, err := jsonl.New(env(), cfg)
-	want := "path: mkdir " + file + ": not a directory (fatal)"
+	want := "path: mkdir " + file + ": not a directory"
 	if err == nil || err.Error() != want || !errors.Is(err, pipeline.ErrFatal) {
 		t.Errorf("got %v, want %q", err, want)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/fatal"
 )
 
 // Config says where the page is and what its picture costs.
@@ -79,7 +80,7 @@ var _ pipeline.Sink = (*Sink)(nil)
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	listener, err := net.Listen("tcp", cfg.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("addr: %w (%w)", err, pipeline.ErrFatal)
+		return nil, fatal.Error(fmt.Errorf("addr: %w", err))
 	}
 	s := &Sink{cfg: cfg, clock: env.Clock, live: newLive(), status: newStatus(env)}
 	s.server = serve(listener, env.Log, &http.Server{Handler: handler(s.status, s.live, env.Clock)})

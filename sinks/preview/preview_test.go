@@ -366,7 +366,7 @@ func TestPortTaken(t *testing.T) {
 	cfg := preview.Default()
 	cfg.Addr = taken.Addr().String()
 	_, err = preview.New(pipeline.Env{Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{}}, cfg)
-	want := "addr: listen tcp " + cfg.Addr + ": bind: address already in use (fatal)"
+	want := "addr: listen tcp " + cfg.Addr + ": bind: address already in use"
 	if err == nil || err.Error() != want || !errors.Is(err, pipeline.ErrFatal) {
 		t.Errorf("got %v, want %q", err, want)
 	}

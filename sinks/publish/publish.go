@@ -13,6 +13,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/fatal"
 )
 
 // retryEvery is how often a session that is not ready is tried again: each try
@@ -162,7 +163,7 @@ func (s *Sink) open(ctx context.Context) error {
 		OnKeyframe: s.requests.ask, OnBitrate: s.requests.limit,
 	})
 	if errors.Is(err, pipeline.ErrInvalid) {
-		return fmt.Errorf("track: %w (%w)", err, pipeline.ErrFatal)
+		return fatal.Error(err)
 	}
 	if err != nil {
 		return fmt.Errorf("track %s: %w", s.cfg.Track, err)

@@ -296,7 +296,7 @@ func TestSessionThatIsNotReady(t *testing.T) {
 func TestTrackThatTheModelDoesNotTake(t *testing.T) {
 	tr := &track{refuse: fmt.Errorf("the model takes no track %q: %w", "camera", pipeline.ErrInvalid)}
 	err := open(t, tr, unchanged).frame(64, 48, nil)
-	want := `track: the model takes no track "camera": invalid (fatal)`
+	want := `the model takes no track "camera": invalid`
 	if err == nil || err.Error() != want || !errors.Is(err, pipeline.ErrInvalid) || !errors.Is(err, pipeline.ErrFatal) {
 		t.Errorf("got %v, want %s", err, want)
 	}

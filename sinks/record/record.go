@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/fatal"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
 
@@ -31,7 +32,7 @@ var _ pipeline.Sink = (*Sink)(nil)
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	path, err := reserve(cfg.Path.At(env.Clock.Now()), cfg.Exists)
 	if err != nil {
-		return nil, fmt.Errorf("path: %w (%w)", err, pipeline.ErrFatal)
+		return nil, fatal.Error(fmt.Errorf("path: %w", err))
 	}
 	return &Sink{
 		cfg: cfg, env: env, next: path,

@@ -234,7 +234,7 @@ func TestAFileThatIsThere(t *testing.T) {
 	}{
 		{outfile.Rename, map[string]string{"a.mp4": "empty", "a-2.mp4": "h264x64x48: 1 pictures"}, ""},
 		{outfile.Overwrite, map[string]string{"a.mp4": "h264x64x48: 1 pictures"}, ""},
-		{outfile.Fail, map[string]string{"a.mp4": "empty"}, "path: open a.mp4: file exists (fatal)"},
+		{outfile.Fail, map[string]string{"a.mp4": "empty"}, "path: open a.mp4: file exists"},
 	}
 	for _, tt := range tests {
 		t.Run(string(tt.exists), func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestFolderThatCannotBeMade(t *testing.T) {
 	cfg := record.Default()
 	cfg.Path = outfile.Path(file + "/a.mp4")
 	_, err := record.New(env(new(bytes.Buffer)), cfg)
-	want := "path: mkdir " + file + ": not a directory (fatal)"
+	want := "path: mkdir " + file + ": not a directory"
 	if err == nil || err.Error() != want || !errors.Is(err, pipeline.ErrFatal) {
 		t.Errorf("got %v, want %q", err, want)
 	}
