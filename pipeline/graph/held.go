@@ -19,7 +19,8 @@ type held struct {
 	from    time.Duration // PTS of the present scene's first frame
 }
 
-// defaultTTL is how long results are held if nothing is said.
+// defaultTTL is how long results are held if nothing is said; at a low rate it
+// is two periods.
 const defaultTTL = time.Second
 
 // newHeld returns nil for a stage that sees every frame in line: it has nothing
@@ -29,9 +30,9 @@ func newHeld(ttl, period time.Duration, async bool) *held {
 		return nil
 	}
 	if ttl == 0 {
-		ttl = defaultTTL
+		ttl = max(defaultTTL, 2*period)
 	}
-	return &held{ttl: max(ttl, 2*period)}
+	return &held{ttl: ttl}
 }
 
 // keep remembers what the stage made of one frame. fresh says that no frame
@@ -53,7 +54,8 @@ func (h *held) lay(f *pipeline.Frame) {
 func (h *held) take(pts time.Duration) (r pipeline.Results, fresh, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.have || h.results.PTS() < h.from || pts-h.results.PTS() > h.ttl {
+	otherScene := h.results.PTS() < h.from && pts >= h.from
+	if !h.have || otherScene || pts-h.results.PTS() > h.ttl {
 		return pipeline.Results{}, false, false
 	}
 	fresh, h.fresh = h.fresh, false

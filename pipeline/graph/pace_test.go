@@ -71,7 +71,8 @@ func TestAResultIsHeldUntilItsTTL(t *testing.T) {
 	}{
 		{"a second by default", 25. / 12, 0, 1 + int(time.Second/period)},
 		{"what is asked for", 25. / 10, 100 * period, 101},
-		{"two periods at least", 25. / 10, period, 21},
+		{"less than a period", 25. / 10, 3 * period, 4},
+		{"two periods at a low rate", 25. / 40, 0, 81},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,7 +10,7 @@ type queue struct {
 	onFull  pipeline.OnFull
 	// breaks of frames that were thrown away, for the next that is taken.
 	breaks *breaks
-	thrown func(*pipeline.Frame)
+	thrown func(*pipeline.Frame, reason)
 }
 
 // put adds p, or gives up when aborted is closed.
@@ -20,7 +20,7 @@ func (q *queue) put(p parcel, aborted <-chan struct{}) {
 		select {
 		case q.parcels <- p:
 		case <-aborted:
-			q.thrown(p.frame)
+			q.thrown(p.frame, draining)
 		}
 	case pipeline.DropNewest:
 		select {
@@ -52,5 +52,5 @@ func (q *queue) push(p parcel) {
 // throw keeps of a frame only that there was a break.
 func (q *queue) throw(p parcel) {
 	q.breaks.add(p.frame.Discontinuity)
-	q.thrown(p.frame)
+	q.thrown(p.frame, queueFull)
 }

@@ -38,8 +38,8 @@ func newSink(g *Graph, spec config.Sink, part pipeline.Sink) *sink {
 	}
 	s.queue = queue{
 		parcels: make(chan parcel, max(q.Depth, 1)), onFull: q.OnFull, breaks: &s.breaks,
-		thrown: func(f *pipeline.Frame) {
-			s.counts.dropped[queueFull].Add(1)
+		thrown: func(f *pipeline.Frame, why reason) {
+			s.counts.dropped[why].Add(1)
 			s.release(f)
 		},
 	}
@@ -148,7 +148,7 @@ func (s *sink) one(working context.Context, p parcel) {
 
 func (s *sink) written(f *pipeline.Frame, now time.Duration) {
 	at := s.graph.began.Add(now)
-	if !f.Arrival.IsZero() {
+	if !f.Arrival.IsZero() && f.Message == nil {
 		s.counts.latency.observe(at.Sub(f.Arrival))
 		s.graph.latency.observe(at.Sub(f.Arrival))
 	}
