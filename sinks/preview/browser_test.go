@@ -163,7 +163,7 @@ func (b *browser) decode(data json.RawMessage, v any) {
 func TestPageInABrowser(t *testing.T) {
 	b := startBrowser(t)
 	sink, session, url := open(t, preview.Default(), new(bytes.Buffer))
-	defer feed(t, sink, 640, 360)()
+	defer feed(t, sink, 320, 180)()
 	session.Note(pipeline.CommandRecord{
 		Time: time.Now(), Command: "set_prompt", Args: map[string]any{"prompt": "a crowd of 4 <b>people</b>"},
 		Outcome: pipeline.CommandSent, Reply: pipeline.Reply{Type: "prompt_accepted"}, RoundTrip: 12 * time.Millisecond,
@@ -173,7 +173,7 @@ func TestPageInABrowser(t *testing.T) {
 		},
 	})
 	b.open(url)
-	b.wait(`document.getElementById("picture").naturalWidth === 640`)
+	b.wait(`document.getElementById("picture").naturalWidth === 320`)
 	b.wait(`document.getElementById("none").hidden`)
 	b.wait(`document.getElementById("badge").textContent === "live"`)
 	b.wait(`document.querySelector("#stages .count").textContent === "3"`)

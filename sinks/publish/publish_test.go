@@ -177,7 +177,8 @@ func (s *script) frame(width, height int, userData []byte) error {
 func TestSink(t *testing.T) {
 	pipetest.Sink(t, pipetest.Case{
 		Register: publish.Register, Kind: "publish", Config: "{track: camera}",
-		Env: pipeline.Env{Session: &track{codec: decode.VP8}},
+		Env:   pipeline.Env{Session: &track{codec: decode.VP8}},
+		Width: 96, Height: 64,
 	})
 }
 

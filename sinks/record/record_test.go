@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 func TestSink(t *testing.T) {
 	pipetest.Sink(t, pipetest.Case{
 		Register: record.Register, Kind: "record", Config: "path: " + filepath.Join(t.TempDir(), "video.mp4"),
+		Width: 96, Height: 64,
 	})
 }
 
