@@ -91,8 +91,7 @@ func (e *entrance) meet(reading context.Context, f *pipeline.Frame) {
 	e.broken = graver(e.broken, f.Discontinuity)
 	begun := e.graph.now()
 	if !e.take(reading) {
-		e.counts.dropped[noSlot].Add(1)
-		e.release(f)
+		e.refuse(reading, f)
 		return
 	}
 	f.Occupy(e.free)
@@ -101,6 +100,15 @@ func (e *entrance) meet(reading context.Context, f *pipeline.Frame) {
 	e.counts.wait.observe(now - begun)
 	e.entered++
 	e.enter(f)
+}
+
+func (e *entrance) refuse(reading context.Context, f *pipeline.Frame) {
+	why := noSlot
+	if reading.Err() != nil {
+		why = draining
+	}
+	e.counts.dropped[why].Add(1)
+	e.release(f)
 }
 
 // take takes a slot. Pictures of a live source do not wait for one. Messages

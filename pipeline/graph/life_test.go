@@ -350,6 +350,35 @@ func TestAnOrderlyEndIsPatientWhileFramesMove(t *testing.T) {
 	})
 }
 
+func TestTheDrainAfterAFailureIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2)
+		r.source("cam", 0)
+		r.stage("bad", "cam", func(_ context.Context, f *pipeline.Frame) error {
+			if f.Seq == 25 {
+				return pipeline.ErrFatal
+			}
+			return nil
+		})
+		sink := r.sink("slow", "bad", func(ctx context.Context, _ *pipeline.Frame) error {
+			select {
+			case <-ctx.Done():
+			case <-time.After(5 * time.Second):
+			}
+			return ctx.Err()
+		})
+		g := r.build()
+		time.Sleep(time.Second)
+		begun := time.Now()
+		if err := g.Run(t.Context()); !errors.Is(err, pipeline.ErrFatal) {
+			t.Errorf("Run: %v", err)
+		}
+		if d := time.Since(begun); d > 11*time.Second || sink.closed.Load() != 1 {
+			t.Errorf("it took %s, the sink was closed %d times", d, sink.closed.Load())
+		}
+	})
+}
+
 type brokenCloser struct{ sinkFunc }
 
 func (s *brokenCloser) Close() error { return errors.New("disk full") }

@@ -98,7 +98,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range m.graph.sources {
-		m.common(ch, &e.node, noSlot)
+		m.common(ch, &e.node, noSlot, draining)
 		ch <- gauge(m.inFlight, len(e.slots), e.name)
 		ch <- timing(m.wait, &e.counts.wait, e.name)
 		if c, ok := e.source.(pipeline.CountingSource); ok {

@@ -84,7 +84,9 @@ const wantMetrics = `reactorpipe_errors_total{node="cam",pipeline="other"} 0
 reactorpipe_errors_total{node="cam",pipeline="test"} 0
 reactorpipe_errors_total{node="look",pipeline="test"} 0
 reactorpipe_errors_total{node="out",pipeline="test"} 0
+reactorpipe_frames_dropped_total{node="cam",pipeline="other",reason="drain"} 0
 reactorpipe_frames_dropped_total{node="cam",pipeline="other",reason="no_slot"} 0
+reactorpipe_frames_dropped_total{node="cam",pipeline="test",reason="drain"} 0
 reactorpipe_frames_dropped_total{node="cam",pipeline="test",reason="no_slot"} 0
 reactorpipe_frames_dropped_total{node="look",pipeline="test",reason="deadline"} 0
 reactorpipe_frames_dropped_total{node="look",pipeline="test",reason="drain"} 0

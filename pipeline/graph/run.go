@@ -87,8 +87,9 @@ func (g *Graph) countdown() func(*entrance) {
 	}
 }
 
-// drain waits for all nodes to end. While ctx lives it is patient for as long as
-// something moves; from the end of ctx on all has to be over within Drain.
+// drain waits for all nodes to end. After an orderly end it is patient for as
+// long as something moves; after the end of ctx or a failure all has to be over
+// within Drain.
 func (g *Graph) drain(ctx context.Context, abort context.CancelFunc) error {
 	all := g.allDone()
 	defer abort()
@@ -112,7 +113,7 @@ func (g *Graph) drain(ctx context.Context, abort context.CancelFunc) error {
 // flowOut waits for what is in flight to reach the sinks.
 func (g *Graph) flowOut(ctx context.Context, all <-chan struct{}) bool {
 	patience := g.cfg.Drain - g.cfg.Drain/5
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !g.failed() {
 		before := g.moved()
 		select {
 		case <-all:
@@ -125,6 +126,12 @@ func (g *Graph) flowOut(ctx context.Context, all <-chan struct{}) bool {
 		}
 	}
 	return g.wait(all, patience)
+}
+
+func (g *Graph) failed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cause != nil
 }
 
 // moved counts what the nodes have done so far.
