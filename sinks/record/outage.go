@@ -43,9 +43,9 @@ func (o *outage) begin(now time.Time, err error) error {
 	return fmt.Errorf("recording pauses: %w", err)
 }
 
-// waits says whether a picture is to be left out.
+// waits says whether, in an outage, a picture is to be left out.
 func (o *outage) waits(now time.Time, folder string) bool {
-	if !o.on || o.retryAt.IsZero() {
+	if o.retryAt.IsZero() {
 		return false
 	}
 	if now.Before(o.retryAt) {

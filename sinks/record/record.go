@@ -51,7 +51,7 @@ func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
 		return nil // one picture an instant
 	}
 	now := s.env.Clock.Now()
-	if s.outage.waits(now, s.folder()) {
+	if s.outage.on && s.outage.waits(now, s.folder()) {
 		return nil
 	}
 	err := s.write(img, f.PTS)
