@@ -61,12 +61,12 @@ func (c *connection) command(id string, cmd *wire.Command) {
 		ids = append(ids, references(v)...)
 	}
 	if x.uploadsHere(ids) {
-		x.post(func() { c.run1(id, cmd.GetType(), args, nil) })
+		x.post(func() { c.runCommand(id, cmd.GetType(), args, nil) })
 		return
 	}
 	c.spawn(func() {
 		err := x.awaitUploads(c.ctx, ids)
-		x.post(func() { c.run1(id, cmd.GetType(), args, err) })
+		x.post(func() { c.runCommand(id, cmd.GetType(), args, err) })
 	})
 }
 
@@ -84,8 +84,8 @@ func arguments(cmd *wire.Command) map[string]any {
 	return args
 }
 
-// run1 runs one command and answers it. uploads is why its files are not here.
-func (c *connection) run1(id, name string, args map[string]any, uploads error) {
+// runCommand runs one command and answers it. uploads is why its files are not here.
+func (c *connection) runCommand(id, name string, args map[string]any, uploads error) {
 	reply, err := c.answer(name, args, uploads)
 	m := &wire.DataServerMessage{RequestId: id, Kind: wire.MessageKind_MESSAGE_KIND_RESPONSE}
 	var refusal *CommandError

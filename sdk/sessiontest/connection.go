@@ -52,8 +52,8 @@ type connection struct {
 }
 
 // connect takes an offer on a connection id. Whatever was on that id before
-// makes room. The caller has checked the session's limits under x.mu.
-func (x *session) connect(id uint32, o offer) *connection {
+// makes room. x.mu is held.
+func (x *session) connect(id uint32, o offer) {
 	c := &connection{
 		session: x, id: id, log: x.log.With("connection", id),
 		sockets:  newSockets(),
@@ -82,7 +82,6 @@ func (x *session) connect(id uint32, o offer) *connection {
 		}
 		c.run(o)
 	})
-	return c
 }
 
 // run is the life of a connection.

@@ -128,16 +128,26 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "Token does not allow this model")
 		return
 	}
+	id, ok := s.allocate(r, scope)
+	if !ok {
+		refuse(w, http.StatusTooManyRequests, "Too many concurrent sessions")
+		return
+	}
+	answer(w, http.StatusCreated, object{"session_id": id, "state": "CREATED", "model": object{"name": s.model.Name}})
+}
+
+// allocate starts a session of the cloud, if there is room for one, and lets
+// the token of the request act on it.
+func (s *Server) allocate(r *http.Request, scope tokenScope) (id string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shut || s.cloudSessions() >= s.cfg.MaxSessions {
-		refuse(w, http.StatusTooManyRequests, "Too many concurrent sessions")
-		return
+		return "", false
 	}
 	x := s.newSession(uuid(), true, tightest(s.cfg.SessionLimit, scope.limit))
 	s.sessions[x.id] = x
 	s.adopt(r, x.id)
-	answer(w, http.StatusCreated, object{"session_id": x.id, "state": "CREATED", "model": object{"name": s.model.Name}})
+	return x.id, true
 }
 
 // owned is a model's name with its owner.

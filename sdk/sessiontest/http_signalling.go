@@ -85,18 +85,25 @@ func (s *Server) putOffer(w http.ResponseWriter, r *http.Request, x *session, id
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
 		return
 	}
+	if status, detail := x.accept(id, o); status != http.StatusAccepted {
+		refuse(w, status, detail)
+		return
+	}
+	answer(w, http.StatusAccepted, object{"connection_id": id})
+}
+
+// accept begins a negotiation, if the session has room for it.
+func (x *session) accept(id uint32, o offer) (status int, detail string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.state == stateClosing {
-		refuse(w, http.StatusBadRequest, "No session running")
-		return
-	}
-	if x.connections[id] == nil && x.negotiations[id] == nil && x.peers() >= maxConnections {
-		refuse(w, http.StatusServiceUnavailable, "Connection limit reached")
-		return
+	switch {
+	case x.state == stateClosing:
+		return http.StatusBadRequest, "No session running"
+	case x.connections[id] == nil && x.negotiations[id] == nil && x.peers() >= maxConnections:
+		return http.StatusServiceUnavailable, "Connection limit reached"
 	}
 	x.connect(id, o)
-	answer(w, http.StatusAccepted, object{"connection_id": id})
+	return http.StatusAccepted, ""
 }
 
 // peers counts the ids that are negotiating or live. x.mu is held.

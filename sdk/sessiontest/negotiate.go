@@ -176,6 +176,7 @@ func (c *connection) settings() (webrtc.SettingEngine, error) {
 	if err := c.sockets.open(); err != nil {
 		return s, err
 	}
+	s.LoggerFactory = pionLog{c.log}
 	s.SetNet(c.sockets)
 	s.SetIncludeLoopbackCandidate(!c.session.srv.cfg.NoLoopback)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
