@@ -9,7 +9,6 @@ import (
 
 // section is what an answer says of one media section.
 type section struct {
-	mid      string
 	rejected bool          // port 0
 	codecs   []codecAnswer // in the server's order
 }
@@ -21,8 +20,9 @@ type codecAnswer struct {
 	fmtp  string
 }
 
-// sections reads the media sections of an answer, in order, without the data
-// channels'.
+// sections reads the media sections of an answer without the data channels'.
+// They come in the order of the offer (RFC 3264 section 6), and so of the
+// tracks; a rejected one need not have a mid.
 func sections(answer string) ([]section, error) {
 	var d sdp.SessionDescription
 	if err := d.UnmarshalString(answer); err != nil {
@@ -33,8 +33,7 @@ func sections(answer string) ([]section, error) {
 		if m.MediaName.Media == "application" {
 			continue
 		}
-		mid, _ := m.Attribute("mid")
-		s := section{mid: mid, rejected: m.MediaName.Port.Value == 0}
+		s := section{rejected: m.MediaName.Port.Value == 0}
 		for _, format := range m.MediaName.Formats {
 			if c, ok := codecOf(m, format); ok {
 				s.codecs = append(s.codecs, c)

@@ -33,6 +33,10 @@ type conn struct {
 	calls   calls
 	senders map[string]*sender // by track
 	mids    map[string]*Track
+	// What the answer agreed to, by track, and by payload type over all tracks,
+	// which share a bundle. Set before it is applied.
+	codecs map[*Track][]codecAnswer
+	names  [128]string
 	// metadata says that frame trailers were agreed. Set before the channels open.
 	metadata bool
 
@@ -89,7 +93,7 @@ func (s *Session) dial(ctx context.Context, op string) (*conn, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.mu.Lock()
 	c := &conn{
-		session: s, log: s.log, epoch: s.epoch + 1, senders: map[string]*sender{}, mids: map[string]*Track{},
+		session: s, log: s.log, epoch: s.epoch + 1, senders: map[string]*sender{}, mids: map[string]*Track{}, codecs: map[*Track][]codecAnswer{},
 		connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel,
 	}
 	s.mu.Unlock()
@@ -115,13 +119,15 @@ func (c *conn) negotiate(ctx, life context.Context, g signalling) error {
 	if err != nil {
 		return err
 	}
-	c.spawn(func() { trickle.run(life, g, id, c.log) })
 	features := wire.Features{FrameMetadata: c.session.cfg.metadata(), MaxMessage: wire.MaxChunkedMessage}
 	o := offer{SDP: features.Insert(local), Mapping: c.mapping(), Client: thisClient, ICEServers: override}
 	if err := g.offer(ctx, id, o, again); err != nil {
 		return err
 	}
 	c.session.offered(id)
+	// Not before the offer: of a connection that is replaced, the old peer would
+	// get the candidates.
+	c.spawn(func() { trickle.run(life, g, id, c.log) })
 	remote, id, err := g.answer(ctx, id)
 	if err != nil {
 		return err
@@ -193,7 +199,7 @@ func (c *conn) prepare(servers []webrtc.ICEServer, op string) (string, *trickle,
 	fail := func(err error) (string, *trickle, error) {
 		return "", nil, gpuErrorf(CodeTransport, op, "%v", err)
 	}
-	e, err := newEngine(c.session.cfg, c.log)
+	e, err := newEngine(c.session.cfg, pionLogs{c.log})
 	if err != nil {
 		return fail(err)
 	}
@@ -276,17 +282,18 @@ func (c *conn) accept(remote string, offered wire.Features, op string) error {
 	if err != nil {
 		return gpuErrorf(CodeDecode, op, "sdp answer: %v", err)
 	}
+	if len(parts) != len(c.session.tracks) {
+		return gpuErrorf(CodeDecode, op, "sdp answer: %d media sections for %d tracks", len(parts), len(c.session.tracks))
+	}
 	for i, part := range parts {
-		t := c.mids[part.mid]
-		if t == nil {
-			continue
-		}
-		if s := c.senders[t.info.Name]; s != nil && !part.rejected {
-			s.codecs = part.codecs
-		}
+		t := c.session.tracks[i]
 		// A rejected first section takes the whole bundle with it.
 		if part.rejected && (i == 0 || t.info.Direction == ReceiveOnly) {
 			return gpuErrorf(CodeNoCodec, op, "the server rejected track %s: it knows none of the codecs offered (%s)", t.info.Name, c.offeredCodecs(t))
+		}
+		c.codecs[t] = part.codecs
+		for _, codec := range part.codecs {
+			c.names[codec.pt] = codec.name
 		}
 	}
 	common := offered.Common(wire.ParseFeatures(remote))
@@ -349,7 +356,7 @@ func (c *conn) receive(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver)
 	}
 	t.source.Store(&remoteSource{conn: c, ssrc: uint32(remote.SSRC())})
 	c.spawn(func() { c.readReports(t, receiver, uint32(remote.SSRC()), remote.Codec().ClockRate) })
-	c.spawn(func() { c.readPackets(t, remote, receiver) })
+	c.spawn(func() { c.readPackets(t, remote) })
 }
 
 func (c *conn) trackOf(receiver *webrtc.RTPReceiver) *Track {
@@ -364,11 +371,7 @@ func (c *conn) trackOf(receiver *webrtc.RTPReceiver) *Track {
 // slabSize holds some fifty packets: one allocation for all of them.
 const slabSize = 64 << 10
 
-func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
-	var names [128]string
-	for _, p := range receiver.GetParameters().Codecs {
-		names[p.PayloadType&0x7f] = codecName(p.MimeType)
-	}
+func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote) {
 	var slab []byte
 	for {
 		if len(slab) < receiveMTU {
@@ -387,7 +390,7 @@ func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote, receiver *webrt
 			continue
 		}
 		slab = slab[n:]
-		t.queue.push(Packet{Packet: p, Arrival: now, Codec: names[p.PayloadType], Epoch: c.epoch})
+		t.queue.push(Packet{Packet: p, Arrival: now, Codec: c.names[p.PayloadType&0x7f], Epoch: c.epoch})
 	}
 }
 

@@ -577,8 +577,12 @@ func TestOffer(t *testing.T) {
 	if !strings.Contains(media, "video 9 UDP/TLS/RTP/SAVPF 98 102 104 106 108\r\n") {
 		t.Errorf("codecs are not in the order asked for:\n%s", media)
 	}
-	if !strings.Contains(media, "transport-wide-cc") {
-		t.Errorf("no transport-wide feedback:\n%s", media)
+	for _, always := range []string{
+		"transport-wide-cc", "a=rtcp-fb:98 nack\r\n", "a=rtcp-fb:98 nack pli\r\n", "a=rtcp-fb:98 transport-cc\r\n", "a=rtcp-fb:98 ccm fir\r\n",
+	} {
+		if strings.Count(media, always) == 0 {
+			t.Errorf("the offer lacks %q:\n%s", always, media)
+		}
 	}
 	if i, j := strings.Index(media, "application"), strings.Index(media, "video 9"); i < j {
 		t.Error("the data channels are not last")

@@ -99,16 +99,14 @@ func (c *conn) onEnd(reason string) {
 	})
 }
 
-// drained waits, briefly, until both channels are closed where one is: the
-// notice why may be on the other one.
+// drainWait is what the channels may take to close behind the first sign of a
+// loss. It is lost time where the network is gone, which took seconds to notice.
+const drainWait = 100 * time.Millisecond
+
+// drained waits until both channels have been read to their end: they may hold
+// the notice why.
 func (c *conn) drained() {
-	select {
-	case <-c.data.gone:
-	case <-c.control.gone:
-	default:
-		return
-	}
-	t := time.NewTimer(100 * time.Millisecond)
+	t := time.NewTimer(drainWait)
 	defer t.Stop()
 	for _, ch := range []*channel{c.data, c.control} {
 		select {

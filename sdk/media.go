@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -12,6 +11,8 @@ import (
 	"github.com/pion/interceptor/pkg/cc"
 	"github.com/pion/interceptor/pkg/gcc"
 	"github.com/pion/interceptor/pkg/nack"
+	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/logging"
 	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
@@ -29,6 +30,13 @@ const (
 // would miss the deadline of a jitter buffer.
 const nackInterval = 20 * time.Millisecond
 
+// Bounds of the repairs: a packet is asked for during the 200 ms in which a
+// jitter buffer may still want it, within a few keyframes' worth of packets.
+const (
+	nackTries   = 10
+	repairDepth = 4096
+)
+
 // engine makes the peer connections of one session.
 type engine struct {
 	api  *webrtc.API
@@ -40,7 +48,7 @@ type engine struct {
 // newEngine builds pion for one connection. RTX, RED and FEC are never offered:
 // the server would wrap its video in RED, and RTX repairs stay hidden from the
 // NACK generator.
-func newEngine(cfg Config, log *slog.Logger) (*engine, error) {
+func newEngine(cfg Config, logs pionLogs) (*engine, error) {
 	m := &webrtc.MediaEngine{}
 	e := &engine{bwe: make(chan cc.BandwidthEstimator, 1)}
 	for _, name := range videoCodecs {
@@ -64,10 +72,10 @@ func newEngine(cfg Config, log *slog.Logger) (*engine, error) {
 		return nil, err
 	}
 	r := &interceptor.Registry{}
-	if err := e.intercept(m, r); err != nil {
+	if err := e.intercept(m, r, logs); err != nil {
 		return nil, err
 	}
-	settings, err := newSettings(cfg, log)
+	settings, err := newSettings(cfg, logs)
 	if err != nil {
 		return nil, err
 	}
@@ -78,11 +86,11 @@ func newEngine(cfg Config, log *slog.Logger) (*engine, error) {
 // intercept registers the interceptors. What is added last sees an outgoing
 // packet first: the estimator needs the number that the header extension adds,
 // and the responder's repairs go through the estimator.
-func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry) error {
+func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, logs pionLogs) error {
 	estimator, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
 		return gcc.NewSendSideBWE(
 			gcc.SendSideBWEInitialBitrate(firstBitrate), gcc.SendSideBWEMinBitrate(leastBitrate),
-			gcc.SendSideBWEMaxBitrate(mostBitrate), gcc.SendSideBWEPacer(gcc.NewNoOpPacer()),
+			gcc.SendSideBWEMaxBitrate(mostBitrate), gcc.SendSideBWEPacer(gcc.NewNoOpPacer()), gcc.WithLoggerFactory(logs),
 		)
 	})
 	if err != nil {
@@ -91,27 +99,46 @@ func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry) error
 	estimator.OnNewPeerConnection(func(_ string, b cc.BandwidthEstimator) { e.bwe <- b })
 	r.Add(estimator)
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
-		if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.SDESMidURI}, kind); err != nil {
-			return err
+		for _, uri := range []string{sdp.SDESMidURI, sdp.TransportCCURI} {
+			if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, kind); err != nil {
+				return err
+			}
 		}
 	}
-	if err := webrtc.ConfigureNackWithOptions(m, r, []nack.GeneratorOption{
-		nack.GeneratorInterval(nackInterval), nack.GeneratorSize(4096), nack.GeneratorMaxNacksPerPacket(10),
-	}, nack.ResponderSize(4096)); err != nil {
+	responder, err := nack.NewResponderInterceptor(nack.ResponderSize(repairDepth), nack.WithResponderLoggerFactory(logs))
+	if err != nil {
 		return err
 	}
-	if err := webrtc.ConfigureRTCPReports(r); err != nil {
+	generator, err := nack.NewGeneratorInterceptor(
+		nack.GeneratorInterval(nackInterval), nack.GeneratorSize(repairDepth), nack.GeneratorMaxNacksPerPacket(nackTries),
+		nack.WithGeneratorLoggerFactory(logs),
+	)
+	if err != nil {
 		return err
 	}
-	if err := webrtc.ConfigureTWCCSender(m, r); err != nil {
+	r.Add(responder)
+	r.Add(generator)
+	if err := webrtc.ConfigureRTCPReportsWithOptions(r,
+		[]report.ReceiverOption{report.WithReceiverLoggerFactory(logs)}, report.WithSenderLoggerFactory(logs),
+	); err != nil {
 		return err
 	}
-	return webrtc.ConfigureTWCCHeaderExtensionSender(m, r)
+	feedback, err := twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs))
+	if err != nil {
+		return err
+	}
+	numbers, err := twcc.NewHeaderExtensionInterceptor()
+	if err != nil {
+		return err
+	}
+	r.Add(feedback)
+	r.Add(numbers)
+	return nil
 }
 
-func newSettings(cfg Config, log *slog.Logger) (webrtc.SettingEngine, error) {
-	s := webrtc.SettingEngine{LoggerFactory: pionLogs{log}}
-	network, err := newBufferedNet(cfg.hooks.net, cfg.ReceiveBuffer, log)
+func newSettings(cfg Config, logs pionLogs) (webrtc.SettingEngine, error) {
+	s := webrtc.SettingEngine{LoggerFactory: logs}
+	network, err := newBufferedNet(cfg.hooks.net, cfg.ReceiveBuffer, logs.log)
 	if err != nil {
 		return s, err
 	}
@@ -128,11 +155,20 @@ const receiveMTU = 1600
 // sendCodecs are the codecs that published tracks are offered in.
 var sendCodecs = []string{"vp8", "vp9", "h264"}
 
-var videoFeedback = []webrtc.RTCPFeedback{{Type: "goog-remb"}, {Type: "ccm", Parameter: "fir"}}
+// videoFeedback is written out: what the preferences of a transceiver lack, pion
+// leaves out of the offer.
+var videoFeedback = []webrtc.RTCPFeedback{
+	{Type: webrtc.TypeRTCPFBTransportCC},
+	{Type: webrtc.TypeRTCPFBGoogREMB},
+	{Type: webrtc.TypeRTCPFBCCM, Parameter: "fir"},
+	{Type: webrtc.TypeRTCPFBNACK},
+	{Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"},
+}
 
 var opus = webrtc.RTPCodecParameters{
 	RTPCodecCapability: webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+		RTCPFeedback: []webrtc.RTCPFeedback{{Type: webrtc.TypeRTCPFBTransportCC}},
 	},
 	PayloadType: 111,
 }
@@ -168,12 +204,6 @@ func videoCodec(mime, fmtp string, pt webrtc.PayloadType) webrtc.RTPCodecParamet
 		},
 		PayloadType: pt,
 	}
-}
-
-// codecName is a codec's name in this package, from its MIME type.
-func codecName(mime string) string {
-	_, name, _ := strings.Cut(strings.ToLower(mime), "/")
-	return name
 }
 
 // pionLogs passes pion's trouble on at debug level: what matters of it shows in

@@ -459,9 +459,9 @@ func TestSections(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []section{
-		{mid: "0", codecs: []codecAnswer{{"vp9", 98, 90000, "profile-id=0"}, {"h264", 102, 90000, "packetization-mode=0;profile-level-id=42e01f"}}},
-		{mid: "1", codecs: []codecAnswer{{"opus", 111, 48000, ""}}},
-		{mid: "2", rejected: true},
+		{codecs: []codecAnswer{{"vp9", 98, 90000, "profile-id=0"}, {"h264", 102, 90000, "packetization-mode=0;profile-level-id=42e01f"}}},
+		{codecs: []codecAnswer{{"opus", 111, 48000, ""}}},
+		{rejected: true},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(section{}, codecAnswer{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -100,7 +100,7 @@ func (t *Track) Publish(ctx context.Context, cfg PublishConfig) (*Publication, e
 
 func (s *sender) noCodec(op, name string) *Error {
 	var taken []string
-	for _, c := range s.codecs {
+	for _, c := range s.agreed() {
 		taken = append(taken, c.name)
 	}
 	if name == "" {

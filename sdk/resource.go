@@ -67,6 +67,8 @@ func (r resource) terminal() bool { return r.State == "INACTIVE" || r.State == "
 // start creates or adopts a session; it may not be connectable yet.
 func (a *api) start(ctx context.Context, cfg Config) (resource, error) {
 	switch {
+	case ctx.Err() != nil:
+		return resource{}, interrupted(ctx, componentAPI, "connect")
 	case cfg.Local && cfg.SessionID != "":
 		return a.adoptLocal(ctx, cfg.SessionID)
 	case cfg.Local:

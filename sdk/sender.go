@@ -15,7 +15,6 @@ type sender struct {
 	track       *Track
 	kind        webrtc.RTPCodecType
 	transceiver *webrtc.RTPTransceiver
-	codecs      []codecAnswer // what the answer takes; set before Bind
 	writer      atomic.Pointer[boundWriter]
 }
 
@@ -46,7 +45,7 @@ func (s *sender) Kind() webrtc.RTPCodecType { return s.kind }
 // Bind implements webrtc.TrackLocal. The codec it returns sets the clock of the
 // sender reports; which one is sent is chosen when the track is published.
 func (s *sender) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	for _, c := range s.codecs {
+	for _, c := range s.agreed() {
 		for _, p := range ctx.CodecParameters() {
 			if uint8(p.PayloadType) == c.pt {
 				s.writer.Store(&boundWriter{out: ctx.WriteStream(), ssrc: uint32(ctx.SSRC())})
@@ -56,6 +55,9 @@ func (s *sender) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, 
 	}
 	return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
 }
+
+// agreed are the codecs that the answer takes for the track.
+func (s *sender) agreed() []codecAnswer { return s.conn.codecs[s.track] }
 
 // Unbind implements webrtc.TrackLocal.
 func (s *sender) Unbind(webrtc.TrackLocalContext) error {
@@ -77,7 +79,7 @@ func (s *sender) write(p *rtp.Packet) error {
 // codec finds what to publish in: the named codec, or the server's first choice
 // among those that can be sent.
 func (s *sender) codec(name string) (codecAnswer, bool) {
-	for _, c := range s.codecs {
+	for _, c := range s.agreed() {
 		if name == c.name && c.sendable() || name == "" && c.sendable() {
 			return c, true
 		}

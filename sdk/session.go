@@ -171,11 +171,12 @@ func (s *Session) Err() error {
 
 // Messages yields what the model says, from the call on, until ctx ends or the
 // session does; replies to commands are among it. A reader that is more than
-// 1024 behind loses the oldest and is told how many.
+// 1024 behind loses the oldest and is told how many. Leaving the loop ends the
+// subscription.
 func (s *Session) Messages(ctx context.Context) iter.Seq[Message] { return s.messages.subscribe(ctx) }
 
 // Events yields changes of the session, from the call on, until ctx ends or the
-// session does; the last one says why.
+// session does; the last one says why. Leaving the loop ends the subscription.
 func (s *Session) Events(ctx context.Context) iter.Seq[Event] { return s.events.subscribe(ctx) }
 
 // RTT returns the connection's round-trip time, 0 before it was measured.

@@ -27,7 +27,7 @@ type subscription[T any] struct {
 }
 
 // subscribe queues what is published from now on until ctx ends. What is queued
-// when the topic closes is still delivered. The sequence is for one reader.
+// when the topic closes is still delivered. The sequence is for one reader, once.
 func (t *topic[T]) subscribe(ctx context.Context) iter.Seq[T] {
 	s := &subscription[T]{wake: make(chan struct{}, 1)}
 	t.mu.Lock()

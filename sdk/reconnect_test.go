@@ -1,0 +1,133 @@
+package sdk_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/sdk"
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
+)
+
+// TestReconnect cuts a connection dead: nothing but silence tells.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	m, published := watching(lamp())
+	srv := sessiontest.New(t, m)
+	s := connect(t, srv, sdk.Config{})
+	tr := track(t, s, "main_video")
+	events := pulled(t, s.Events(within(t)))
+	if p := read(t, tr); p.Epoch != 1 {
+		t.Errorf("epoch %d", p.Epoch)
+	}
+	pub, err := track(t, s, "source").Publish(within(t), sdk.PublishConfig{Codec: "vp8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, pub, sdk.Sample{Data: sessiontest.VP8Clip().Frames[0]})
+	<-published
+
+	srv.Drop()
+	if e := await(t, events, ofType(sdk.EventLost)); !errors.Is(e.Err, sdk.ErrDisconnected) {
+		t.Errorf("lost: %v", e.Err)
+	}
+	if e := await(t, events, ofType(sdk.EventReconnected)); e.Attempts == 0 || e.Outage <= 0 {
+		t.Errorf("%+v", e)
+	}
+	for p := read(t, tr); p.Epoch != 2; {
+		p = read(t, tr)
+	}
+	select {
+	case <-pub.KeyframeRequests():
+	case <-time.After(patience):
+		t.Fatal("no request for a keyframe after the reconnect")
+	}
+	write(t, pub, sdk.Sample{Data: sessiontest.VP8Clip().Frames[0], PTS: time.Second})
+	select {
+	case <-published:
+	case <-time.After(patience):
+		t.Fatal("the track was not published again")
+	}
+	if _, err := s.Command(within(t), "reset", nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNotReadyWhileReconnecting looks at the calls in between, and at an answer
+// that comes too late for one.
+func TestNotReadyWhileReconnecting(t *testing.T) {
+	t.Parallel()
+	srv := sessiontest.New(t, lamp())
+	s := connect(t, srv, sdk.Config{})
+	events := pulled(t, s.Events(within(t)))
+	pub, err := track(t, s, "source").Publish(within(t), sdk.PublishConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 503, RetryAfter: "0.2", Times: 3})
+	srv.Drop()
+	if _, err := s.Command(within(t), "reset", nil); !errors.Is(err, sdk.ErrDisconnected) {
+		t.Errorf("the command in flight: %v", err)
+	}
+	await(t, events, ofType(sdk.EventLost))
+	const want = "command reset: [INVALID_STATE] session is reconnecting, not ready"
+	if _, err := s.Command(within(t), "reset", nil); message(err) != want || !errors.Is(err, sdk.ErrNotReady) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := pub.WriteSample(sdk.Sample{Data: []byte{0}}); !errors.Is(err, sdk.ErrNotReady) {
+		t.Errorf("write: %v", err)
+	}
+	if e := await(t, events, ofType(sdk.EventReconnected)); e.Attempts != 4 {
+		t.Errorf("%d attempts, want 4", e.Attempts)
+	}
+}
+
+func TestLostBeyondTheWindow(t *testing.T) {
+	t.Parallel()
+	srv := sessiontest.New(t, lamp())
+	s := connect(t, srv, sdk.Config{ReconnectWindow: time.Second})
+	srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 500, Body: "sorry"})
+	srv.Drop()
+	<-s.Done()
+	if err := s.Err(); !errors.Is(err, sdk.ErrDisconnected) ||
+		!strings.HasPrefix(err.Error(), "reconnect: [DISCONNECTED] connection lost (") ||
+		!strings.HasSuffix(err.Error(), ") and not restored within 1s: reconnect: [SERVER_ERROR] unexpected HTTP status 500 from sdp offer: sorry") {
+		t.Errorf("got %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := srv.Sessions(); n != 0 {
+		t.Errorf("%d sessions left", n)
+	}
+}
+
+func TestNoReconnectWhenRefused(t *testing.T) {
+	t.Parallel()
+	srv := sessiontest.New(t, lamp())
+	s := connect(t, srv, sdk.Config{})
+	srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 409, Body: `{"detail": "connection 7 belongs to another transport"}`})
+	srv.Drop()
+	<-s.Done()
+	const want = "reconnect: [CONFLICT] unexpected HTTP status 409 from sdp offer: connection 7 belongs to another transport"
+	if message(s.Err()) != want {
+		t.Errorf("got %v, want %s", s.Err(), want)
+	}
+}
+
+func TestCloseWhileReconnecting(t *testing.T) {
+	t.Parallel()
+	srv := sessiontest.New(t, lamp())
+	s := connect(t, srv, sdk.Config{})
+	events := pulled(t, s.Events(within(t)))
+	srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 503})
+	srv.Drop()
+	await(t, events, ofType(sdk.EventLost))
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if !errors.Is(s.Err(), sdk.ErrClosed) || srv.Sessions() != 0 {
+		t.Errorf("%v, %d sessions left", s.Err(), srv.Sessions())
+	}
+}
