@@ -10,12 +10,15 @@ import (
 )
 
 // Command checks a command, sends it, waits for what comes of it, and enters it
-// in the ledger.
+// in the ledger, unless the session is not ready.
 func (s *Session) Command(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
 	record := pipeline.CommandRecord{
 		Time: s.cfg.Clock.Now(), Command: name, Args: args, Cause: pipeline.CauseOf(ctx),
 	}
 	reply, err := s.send(ctx, name, args)
+	if errors.Is(err, pipeline.ErrNotReady) {
+		return reply, err // nothing was sent; who tries again would fill the ledger
+	}
 	record.Settle(reply, err, s.cfg.Clock.Now().Sub(record.Time))
 	s.ledger.Note(record)
 	return reply, err

@@ -13,6 +13,28 @@ import (
 
 // Publish begins to send a track.
 func (s *Session) Publish(ctx context.Context, p pipeline.Publish) (pipeline.SampleWriter, error) {
+	track, err := s.publishable(p)
+	if err != nil {
+		return nil, err
+	}
+	publication, err := track.Publish(ctx, sdk.PublishConfig{Codec: p.Codec})
+	if err != nil {
+		return nil, translate(err)
+	}
+	w := &writer{publication: publication, done: make(chan struct{})}
+	w.wg.Go(func() { w.watch(p, s.cfg.Clock) })
+	return w, nil
+}
+
+// CheckPublish says whether the model takes a track, before any picture is
+// there: pipeline.ErrInvalid where it does not.
+func (s *Session) CheckPublish(p pipeline.Publish) error {
+	_, err := s.publishable(p)
+	return err
+}
+
+// publishable finds a track that the model takes.
+func (s *Session) publishable(p pipeline.Publish) (*sdk.Track, error) {
 	live, err := s.ready()
 	if err != nil {
 		return nil, err
@@ -24,13 +46,7 @@ func (s *Session) Publish(ctx context.Context, p pipeline.Publish) (pipeline.Sam
 	if track.Direction() != sdk.SendOnly {
 		return nil, pipeline.Invalid(fmt.Errorf("track %q: the model sends it and does not take it", p.Track))
 	}
-	publication, err := track.Publish(ctx, sdk.PublishConfig{Codec: p.Codec})
-	if err != nil {
-		return nil, translate(err)
-	}
-	w := &writer{publication: publication, done: make(chan struct{})}
-	w.wg.Go(func() { w.watch(p, s.cfg.Clock) })
-	return w, nil
+	return track, nil
 }
 
 // writer is a publication that calls back.
