@@ -1,0 +1,93 @@
+// Command bench measures reactorpipe beside the means that people have instead,
+// in one run, and prints a table for each comparison.
+//
+//	go run ./scripts/bench [-only NAME] [-runs N]
+//
+// Machines are noisy, so what counts is the ratio of two things measured in
+// turn, and its median. Whatever sends lives in a process of its own.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"text/tabwriter"
+)
+
+// bench is one table.
+type bench struct {
+	name  string
+	title string
+	run   func(context.Context, *harness) (rows []row, err error)
+}
+
+// row is one line of a table: what was measured, beside what, and the bar.
+type row struct {
+	what  string
+	value string
+	bar   string // "" for rows that stand for comparison only
+	ok    bool
+}
+
+func benches() []bench {
+	return []bench{decodeBench(), wireBench(), latencyBench(), graphBench()}
+}
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == childFlag {
+		os.Exit(childMain(os.Args[2], os.Args[3:]))
+	}
+	only := flag.String("only", "", "the name of one table: "+names())
+	runs := flag.Int("runs", 5, "measured runs of each thing")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := benchAll(ctx, *only, *runs); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func names() string {
+	var all []string
+	for _, b := range benches() {
+		all = append(all, b.name)
+	}
+	return strings.Join(all, ", ")
+}
+
+func benchAll(ctx context.Context, only string, runs int) error {
+	h, err := newHarness(runs)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	fmt.Fprintln(os.Stdout, machine())
+	for _, b := range benches() {
+		if only != "" && b.name != only {
+			continue
+		}
+		rows, err := b.run(ctx, h)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		show(b.title, rows)
+	}
+	return nil
+}
+
+func show(title string, rows []row) {
+	fmt.Fprintf(os.Stdout, "\n%s\n", title)
+	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		verdict := ""
+		if r.bar != "" {
+			verdict = "bar " + r.bar + map[bool]string{true: "  ok", false: "  MISSED"}[r.ok]
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", r.what, r.value, verdict)
+	}
+	_ = t.Flush() // standard output that is gone is seen by the next write
+}

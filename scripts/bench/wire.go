@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
+)
+
+// wireBench compares the whole way of a frame, from the socket to a BGR Mat in
+// the first stage, with the ffmpeg program decoding the same access units.
+func wireBench() bench {
+	return bench{
+		name: "wire", title: "ICE, DTLS-SRTP → BGR Mat in the first stage, 720p30, CPU per frame / ffmpeg -threads 1 -pix_fmt bgr24",
+		run: func(ctx context.Context, h *harness) ([]row, error) {
+			var rows []row
+			for _, codec := range []string{"h264", "vp8"} {
+				var ours, theirs []time.Duration
+				clip, err := h.clip(ctx, codec)
+				if err != nil {
+					return nil, err
+				}
+				for range h.runs {
+					got, err := h.receive(ctx, codec)
+					if err != nil {
+						return nil, err
+					}
+					ours = append(ours, got.CPU/time.Duration(max(got.Frames, 1)))
+					t, err := h.ffmpegPerFrame(ctx, clip)
+					if err != nil {
+						return nil, err
+					}
+					theirs = append(theirs, t)
+				}
+				rows = append(rows, atMost(codec, ours, theirs, 1.6))
+			}
+			return rows, nil
+		},
+	}
+}
+
+// latencyBench measures how long a frame takes from its last packet to the first
+// stage.
+func latencyBench() bench {
+	return bench{
+		name: "latency", title: "last packet of a frame → frame in the first stage, 720p30 on loopback",
+		run: func(ctx context.Context, h *harness) ([]row, error) {
+			var rows []row
+			for _, codec := range []string{"h264", "vp8"} {
+				var p50, p95 []time.Duration
+				for range h.runs {
+					got, err := h.receive(ctx, codec)
+					if err != nil {
+						return nil, err
+					}
+					p50, p95 = append(p50, got.P50), append(p95, got.P95)
+				}
+				rows = append(rows, within(codec+" p50", median(p50), 4*time.Millisecond), within(codec+" p95", median(p95), 8*time.Millisecond))
+			}
+			return rows, nil
+		},
+	}
+}
+
+func within(what string, d, bar time.Duration) row {
+	return row{what: what, value: fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000), bar: "≤ " + bar.String(), ok: d <= bar}
+}
+
+// receivedFrames of each run: ten seconds.
+const receivedFrames = 300
+
+// receive has one child receive what another one serves.
+func (h *harness) receive(ctx context.Context, codec string) (received, error) {
+	clip, err := h.clip(ctx, codec)
+	if err != nil {
+		return received{}, err
+	}
+	server, err := h.start(ctx, "serve", clip)
+	if err != nil {
+		return received{}, err
+	}
+	var url string
+	if err := server.read(&url); err != nil {
+		return received{}, errors.Join(err, server.stop())
+	}
+	var got received
+	err = h.call(ctx, &got, "receive", url, codec, strconv.Itoa(receivedFrames))
+	return got, errors.Join(err, server.stop())
+}
+
+// serveChild serves a clip's access units in a loop, as they are. It prints its
+// URL.
+func serveChild(ctx context.Context, args []string) error {
+	loop, err := loopOf(args[0])
+	if err != nil {
+		return err
+	}
+	s, err := sessiontest.Serve(ctx, sessiontest.Config{Model: sessiontest.Model{
+		Tracks: []sessiontest.Track{{Name: "main_video", Loop: []*sessiontest.Clip{loop}}},
+	}})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := tell(s.URL()); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func loopOf(path string) (*sessiontest.Clip, error) {
+	file, err := ffmpeg.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	loop := &sessiontest.Clip{Codec: string(file.Codec()), FPS: file.FPS()}
+	for {
+		au, err := file.Next()
+		if errors.Is(err, io.EOF) {
+			return loop, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		loop.Frames = append(loop.Frames, append([]byte(nil), au.Data...))
+	}
+}
