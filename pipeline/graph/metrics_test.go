@@ -45,6 +45,7 @@ func TestMetrics(t *testing.T) {
 		var got string
 		r.sink("out", "look", func(_ context.Context, f *pipeline.Frame) error {
 			if f.Seq == 9 {
+				synctest.Wait()
 				got = shown(registry)
 			}
 			return nil
