@@ -109,10 +109,12 @@ func (b *inbox) open(handle func(frame)) {
 	b.early = nil
 }
 
-// outbox keeps messages in order, and back until the client's codec is known:
-// a client of today's codec loses what comes in the old one.
+// outbox keeps messages in order, and back until both channels are up and the
+// client's codec is known: a client of today's codec loses what comes in the
+// old one.
 type outbox struct {
 	mu      sync.Mutex // held while a message is written
+	up      bool
 	latched bool
 	codec   wire.Codec
 	held    []wire.ServerMessage
@@ -122,7 +124,7 @@ type outbox struct {
 func (c *connection) send(m wire.ServerMessage) {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	if c.out.latched {
+	if c.out.up && c.out.latched {
 		c.write(m)
 		return
 	}
@@ -134,10 +136,24 @@ func (c *connection) send(m wire.ServerMessage) {
 func (o *outbox) latch(c *connection, codec wire.Codec) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.latched {
+	if !o.latched {
+		o.latched, o.codec = true, codec
+		o.flush(c)
+	}
+}
+
+func (o *outbox) open(c *connection) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.up = true
+	o.flush(c)
+}
+
+// flush writes what was held back, if nothing holds it any more. o.mu is held.
+func (o *outbox) flush(c *connection) {
+	if !o.up || !o.latched {
 		return
 	}
-	o.latched, o.codec = true, codec
 	for _, m := range o.held {
 		c.write(m)
 	}

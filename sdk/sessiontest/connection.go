@@ -101,6 +101,7 @@ func (c *connection) run(o offer) {
 		return
 	}
 	c.log.Info("connection opened")
+	c.out.open(c)
 	c.in.open(c.handle)
 	c.watch()
 	c.log.Info("connection closed")

@@ -20,6 +20,6 @@
 // model: a [Sample] goes to whoever watches its track.
 //
 // Trouble is made on demand: [Server.Fail] and [Server.Delay] for HTTP,
-// [Server.SetLoss] for packets, [Server.Drop], [Server.Freeze] and
+// [Server.SetLoss] for packets, [Server.Drop], [Server.Mute], [Server.Freeze] and
 // [Server.EndSessions] for whole connections and sessions.
 package sessiontest

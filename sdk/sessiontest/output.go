@@ -70,9 +70,12 @@ func (o *Output) Send(s Sample) {
 	if s.Codec == "" {
 		s.Codec = o.track.Codecs[0]
 	}
-	s.Data = slices.Clone(s.Data)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(o.senders) == 0 {
+		return
+	}
+	s.Data = slices.Clone(s.Data)
 	for _, v := range o.senders {
 		v.offer(s)
 	}
@@ -105,6 +108,16 @@ func (o *Output) Demand() []Demand {
 // Changed has a value when the demand may have changed: a viewer came or went,
 // or needs a keyframe. It is for one reader, who may otherwise sleep.
 func (o *Output) Changed() <-chan struct{} { return o.changed }
+
+// restart makes every viewer wait for a keyframe.
+func (o *Output) restart() {
+	o.mu.Lock()
+	for _, v := range o.senders {
+		v.block()
+	}
+	o.mu.Unlock()
+	o.signal()
+}
 
 func (o *Output) signal() {
 	select {

@@ -137,6 +137,13 @@ func (s *sender) resume() {
 	s.out.signal()
 }
 
+// block lets nothing but a keyframe through, and asks for one.
+func (s *sender) block() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.blocked, s.wanted = true, true
+}
+
 func (s *sender) pause() {
 	s.mu.Lock()
 	s.resumed = false

@@ -119,18 +119,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.Hand
 // Schema is the OpenAPI document of the model.
 func (s *Server) Schema() map[string]any { return s.model.schema() }
 
-// Broadcast sends a model message to every client of every session.
+// Broadcast sends a model message to every client of every session, and to those
+// that connect at the moment. Nothing goes out to a client before its first
+// frame has told the codec that it speaks.
 func (s *Server) Broadcast(typ string, data map[string]any) {
 	for _, x := range s.live() {
 		x.broadcast(modelMessage(typ, data))
 	}
 }
 
-// Connections counts the clients that are connected now.
+// Connections counts the clients that the model knows: a new one counts a moment
+// after its own side is ready, a lost one until the loss is noticed.
 func (s *Server) Connections() int {
 	n := 0
 	for _, x := range s.live() {
-		n += len(x.connected())
+		n += x.connected()
 	}
 	return n
 }

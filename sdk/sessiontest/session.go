@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"maps"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -224,31 +226,20 @@ func (s *Server) forget(x *session) {
 func (x *session) everyConnection() []*connection {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	var all []*connection
-	for _, c := range x.connections {
-		all = append(all, c)
-	}
-	for _, c := range x.negotiations {
-		all = append(all, c)
-	}
-	return all
+	return append(slices.Collect(maps.Values(x.connections)), slices.Collect(maps.Values(x.negotiations))...)
 }
 
-// connected are the connections known to the model that have a wire.
-func (x *session) connected() []*connection {
+// connected counts the connections known to the model.
+func (x *session) connected() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	all := make([]*connection, 0, len(x.connections))
-	for _, c := range x.connections {
-		if !c.superseded {
-			all = append(all, c)
-		}
-	}
-	return all
+	return len(x.connections)
 }
 
+// broadcast reaches the connections on their way too, once they are open: a
+// client may be ready a moment before the server knows.
 func (x *session) broadcast(m wire.ServerMessage) {
-	for _, c := range x.connected() {
+	for _, c := range x.everyConnection() {
 		c.send(m)
 	}
 }

@@ -509,6 +509,86 @@ func TestLossIsRepaired(t *testing.T) {
 	}
 }
 
+func TestFreeze(t *testing.T) {
+	srv := sessiontest.New(t, brightness())
+	start(t, srv)
+	c := connect(t, srv, clientConfig{tracks: []clientTrack{video("main_video")}})
+	c.resume("main_video")
+	c.frame("main_video")
+	srv.Freeze()
+	for c.drained("main_video") > 0 { // what was on its way
+		<-time.After(50 * time.Millisecond) // more than a picture's time
+	}
+	srv.Thaw()
+	if p := c.frame("main_video")[0]; !isVP8Keyframe(p) {
+		t.Errorf("it goes on without a keyframe: % x", p.payload[:5])
+	}
+}
+
+func TestBurstIsPaced(t *testing.T) {
+	srv := sessiontest.New(t, sessiontest.Model{Tracks: []sessiontest.Track{{Name: "main_video", Codecs: []string{"vp8"}}}})
+	start(t, srv)
+	c := connect(t, srv, clientConfig{tracks: []clientTrack{video("main_video")}})
+	c.resume("main_video")
+	out := srv.Output("main_video")
+	for len(out.Demand()) == 0 {
+		<-out.Changed()
+	}
+	const packets = 600 // a large keyframe at 1080p
+	begin := time.Now()
+	out.Send(sessiontest.Sample{Data: make([]byte, packets*(1190-4)), Keyframe: true})
+	frame := c.frame("main_video")
+	if len(frame) != packets {
+		t.Errorf("got %d packets, want %d", len(frame), packets)
+	}
+	if took := time.Since(begin); took < 59*time.Millisecond {
+		t.Errorf("sent within %s: faster than ten a millisecond", took)
+	}
+}
+
+func TestREMBReachesThePublisher(t *testing.T) {
+	m := sessiontest.Model{
+		Tracks: []sessiontest.Track{{Name: "webcam", Direction: sessiontest.SendOnly}},
+		Receive: func(_ context.Context, in *sessiontest.Input) {
+			if err := in.SendREMB(123_000); err != nil {
+				t.Error(err)
+			}
+		},
+	}
+	srv := sessiontest.New(t, m)
+	start(t, srv)
+	c := connect(t, srv, clientConfig{tracks: []clientTrack{{"webcam", webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverDirectionSendonly, "vp8"}}})
+	bitrate := make(chan float32, 1)
+	go func() {
+		for {
+			packets, _, err := c.senders["webcam"].ReadRTCP()
+			if err != nil {
+				return
+			}
+			for _, p := range packets {
+				if remb, ok := p.(*rtcp.ReceiverEstimatedMaximumBitrate); ok {
+					bitrate <- remb.Bitrate
+					return
+				}
+			}
+		}
+	}()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for i := range 300 {
+		select {
+		case got := <-bitrate:
+			if got < 122_000 || got > 124_000 { // the format rounds
+				t.Errorf("got %v", got)
+			}
+			return
+		case <-tick.C:
+			c.must(c.local["webcam"].WriteSample(media.Sample{Data: sessiontest.VP8Clip().Frames[i%60], Duration: 10 * time.Millisecond}))
+		}
+	}
+	t.Error("no REMB")
+}
+
 func TestTrailer(t *testing.T) {
 	m := sessiontest.Model{Tracks: []sessiontest.Track{{Name: "main_video", Codecs: []string{"vp8"}}}}
 	srv := sessiontest.New(t, m)

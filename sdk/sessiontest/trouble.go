@@ -133,15 +133,22 @@ func (t *trouble) fate() fate {
 	}
 }
 
-// Freeze holds back all samples, or lets them pass again: connections stay up,
-// pictures stop.
-func (s *Server) Freeze(frozen bool) { s.frozen.Store(frozen) }
+// Freeze throws away all samples: connections stay up, pictures stop.
+func (s *Server) Freeze() { s.frozen.Store(true) }
+
+// Thaw lets samples pass again, from the next keyframe on, which it asks for.
+func (s *Server) Thaw() {
+	for _, o := range s.outputs {
+		o.restart()
+	}
+	s.frozen.Store(false)
+}
 
 // Drop cuts all connections without a word: the server forgets them and their
 // sockets go dead. The sessions live on, without a client. It returns at once.
 func (s *Server) Drop() {
 	for _, x := range s.live() {
-		for _, c := range x.connected() {
+		for _, c := range x.everyConnection() {
 			c.drop()
 		}
 	}
@@ -151,7 +158,7 @@ func (s *Server) Drop() {
 // what a network that is gone does to both sides.
 func (s *Server) Mute() {
 	for _, x := range s.live() {
-		for _, c := range x.connected() {
+		for _, c := range x.everyConnection() {
 			c.sockets.mute()
 		}
 	}
