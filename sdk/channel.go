@@ -13,6 +13,9 @@ import (
 // maxQueued bounds what waits to leave a channel, in bytes.
 const maxQueued = 128 << 20
 
+// errClosedByServer is how a server takes its leave: one that dies says nothing.
+var errClosedByServer = errors.New("closed by the server")
+
 // channel is one of the two data channels, with its framing.
 type channel struct {
 	name wire.Channel
@@ -39,7 +42,7 @@ func newChannel(pc *webrtc.PeerConnection, name wire.Channel, receive func(text 
 	dc.OnOpen(func() { close(c.open) })
 	dc.OnClose(func() {
 		once.Do(func() { close(c.gone) })
-		lost(fmt.Errorf("%s channel closed by the server", name))
+		lost(fmt.Errorf("%s channel %w", name, errClosedByServer))
 	})
 	dc.OnMessage(func(m webrtc.DataChannelMessage) {
 		text, message, ok, err := c.unframe(m)

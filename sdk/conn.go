@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,11 +69,7 @@ func (c *conn) spawn(f func()) {
 	if c.closed {
 		return
 	}
-	c.workers.Add(1)
-	go func() {
-		defer c.workers.Done()
-		f()
-	}()
+	c.workers.Go(f)
 }
 
 // close ends the connection and waits for its goroutines.
@@ -142,14 +139,7 @@ func (c *conn) negotiate(ctx, life context.Context, g signalling) error {
 
 // metadata says whether to offer frame trailers: AV1 cannot carry them, its
 // packetizer takes them for an OBU.
-func (c Config) metadata() bool {
-	for _, name := range c.Codecs {
-		if name == "av1" {
-			return false
-		}
-	}
-	return true
-}
+func (c Config) metadata() bool { return !slices.Contains(c.Codecs, "av1") }
 
 // iceServers returns the servers for our side, and those to impose on a local
 // runtime. One that is nearby needs none.

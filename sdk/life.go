@@ -96,7 +96,7 @@ func (s *Session) reconnect(ctx context.Context, cause error) (*conn, error) {
 			s.events.publish(Event{Type: EventReconnected, Outage: outage, Attempts: attempt, At: time.Now()})
 			return c, nil
 		}
-		if final := s.final(ctx, err); final != nil {
+		if final := s.final(ctx, cause, err); final != nil {
 			return nil, final
 		}
 		left := s.cfg.ReconnectWindow - time.Since(begun)
@@ -143,9 +143,9 @@ func (s *Session) hopeless(ctx context.Context) error {
 // noSession are the answers of the signalling routes when the session is no more.
 var noSession = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGone}
 
-// final is what a failed try says about all further ones: nil if they may do
-// better.
-func (s *Session) final(ctx context.Context, err error) error {
+// final is what a failed try, after a loss by cause, says about all further ones:
+// nil if they may do better.
+func (s *Session) final(ctx context.Context, cause, err error) error {
 	if why := s.hopeless(ctx); why != nil {
 		return why
 	}
@@ -154,13 +154,28 @@ func (s *Session) final(ctx context.Context, err error) error {
 		return err
 	}
 	if e.signalling && slices.Contains(noSession, e.Status) {
-		s.serverEnded("")
+		s.vanished(cause)
 		return s.hopeless(ctx)
 	}
 	if e.Recoverable {
 		return nil
 	}
 	return err
+}
+
+// vanished notes that the server has no such session any more. Where it closed
+// the connection itself it ended the session; else it died, and the session with
+// it.
+func (s *Session) vanished(cause error) {
+	if errors.Is(cause, errClosedByServer) {
+		s.serverEnded("")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.notice == nil {
+		s.notice = gpuErrorf(CodeDisconnected, "reconnect", "connection lost (%v), and the server no longer has the session", cause)
+	}
 }
 
 // serverEnded notes that the server ended the session. The first reason stands.

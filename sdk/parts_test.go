@@ -473,3 +473,21 @@ func TestSections(t *testing.T) {
 		t.Error("nonsense was read")
 	}
 }
+
+func FuzzSections(f *testing.F) {
+	f.Add("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 98\r\na=rtpmap:98 VP9/90000\r\n")
+	f.Add("v=0\r\nm=video 0 X 300 -1 a\r\na=rtpmap:300 /\r\n")
+	f.Fuzz(func(t *testing.T, answer string) {
+		parts, err := sections(answer)
+		if err != nil {
+			return
+		}
+		for _, p := range parts {
+			for _, c := range p.codecs {
+				if c.pt > 127 || c.name == "" || c.clock == 0 {
+					t.Fatalf("%+v", c)
+				}
+			}
+		}
+	})
+}

@@ -93,8 +93,7 @@ func (t *Track) Publish(ctx context.Context, cfg PublishConfig) (*Publication, e
 	}
 	p.payload.Store(uint32(codec.pt))
 	p.live.Store(s)
-	p.worker.Add(1)
-	go p.run()
+	p.worker.Go(p.run)
 	return p, nil
 }
 
@@ -319,7 +318,6 @@ func (p *Publication) tag(s Sample, trailers bool) []byte {
 
 // run sends what was written until the publication or the session ends.
 func (p *Publication) run() {
-	defer p.worker.Done()
 	for {
 		select {
 		case out := <-p.frames:

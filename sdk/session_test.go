@@ -68,7 +68,8 @@ func connect(t *testing.T, srv *sessiontest.Server, cfg sdk.Config) *sdk.Session
 		cfg.Local = true
 	}
 	cfg.BaseURL = srv.URL()
-	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	// Not debug: pion still logs when the test is over.
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	s, err := sdk.Connect(within(t), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -543,6 +544,9 @@ func TestServerEndsTheSession(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := sessiontest.New(t, lamp())
 			s := connect(t, srv, sdk.Config{})
+			if _, err := s.Command(within(t), "reset", nil); err != nil { // the server knows us now
+				t.Fatal(err)
+			}
 			events := s.Events(within(t))
 			begun := time.Now()
 			tt.end(srv)
