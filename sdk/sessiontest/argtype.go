@@ -35,7 +35,7 @@ type Type struct {
 // Any accepts every value.
 func Any() Type { return Type{} }
 
-// Integer, Number, String and Boolean are the scalars.
+// Integer accepts whole numbers, as doubles too.
 func Integer() Type { return Type{json: integerType} }
 
 // Number accepts integers too, but no booleans.

@@ -89,9 +89,18 @@ func TestRepr(t *testing.T) {
 		value any
 		want  string
 	}{
-		{nil, "None"}, {true, "True"}, {1.0, "1.0"}, {0.1, "0.1"}, {1e16, "1e+16"}, {1e15, "1000000000000000.0"}, {1e-5, "1e-05"},
-		{"it's", `"it's"`}, {`a"b'`, `'a"b\''`}, {"a\nb\\", `'a\nb\\'`},
-		{[]any{"a", 1.0}, "['a', 1.0]"}, {map[string]any{"b": false, "a": nil}, "{'a': None, 'b': False}"},
+		{nil, "None"},
+		{true, "True"},
+		{1.0, "1.0"},
+		{0.1, "0.1"},
+		{1e16, "1e+16"},
+		{1e15, "1000000000000000.0"},
+		{1e-5, "1e-05"},
+		{"it's", `"it's"`},
+		{`a"b'`, `'a"b\''`},
+		{"a\nb\\", `'a\nb\\'`},
+		{[]any{"a", 1.0}, "['a', 1.0]"},
+		{map[string]any{"b": false, "a": nil}, "{'a': None, 'b': False}"},
 	}
 	for _, tt := range tests {
 		if got := repr(tt.value); got != tt.want {

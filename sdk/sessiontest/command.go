@@ -122,14 +122,14 @@ func (c *connection) answer(name string, args map[string]any, uploads error) (*M
 	if handle == nil {
 		return nil, nil //nolint:nilnil // a bare ack
 	}
-	return guarded(handle, c.session.ctx, &Call{
+	return guarded(c.session.ctx, &Call{
 		Server: c.session.srv, Session: c.session.id, Connection: c.id,
 		Name: name, Args: c.session.resolveAll(checked),
-	})
+	}, handle)
 }
 
 // guarded turns a handler's panic into an error.
-func guarded(handle func(context.Context, *Call) (*Message, error), ctx context.Context, call *Call) (m *Message, err error) {
+func guarded(ctx context.Context, call *Call, handle func(context.Context, *Call) (*Message, error)) (m *Message, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			m, err = nil, fmt.Errorf("panic: %v", r)

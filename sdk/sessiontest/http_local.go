@@ -47,7 +47,7 @@ func (s *Server) startRefusal(body map[string]any) string {
 		return fmt.Sprintf("generation 'stepped' needs a model that runs the default ReactorApp step loop and command path; "+
 			"%s drives its own run() or overrides submit_command()", s.model.Name)
 	default:
-		return fmt.Sprintf("generation must be one of 'streamed', 'stepped', not %s", repr(mode))
+		return "generation must be one of 'streamed', 'stepped', not " + repr(mode)
 	}
 	if body["starting_input"] != nil || body["steps"] != nil {
 		return "starting_input and steps are not simulated"

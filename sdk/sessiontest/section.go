@@ -1,6 +1,7 @@
 package sessiontest
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -54,10 +55,8 @@ func (s section) receives() bool { return s.direction == "recvonly" || s.directi
 // common is the first of the codecs that the section offers, "" if none.
 func (s section) common(codecs []string) string {
 	for _, name := range codecs {
-		for _, offered := range s.codecs {
-			if offered == name {
-				return name
-			}
+		if slices.Contains(s.codecs, name) {
+			return name
 		}
 	}
 	return ""

@@ -21,6 +21,8 @@ const (
 	maxQueued = 30
 	// packetsPerMillisecond is what a receiver with a stock socket buffer takes.
 	packetsPerMillisecond = 10
+	// maxCatchUp bounds the burst after the pacer itself was held up.
+	maxCatchUp = 2 * time.Millisecond
 	// askAgain is when a viewer without a picture asks again for a keyframe.
 	askAgain = 500 * time.Millisecond
 )
@@ -82,20 +84,17 @@ func (c *connection) addSender(pc *webrtc.PeerConnection, track Track) (*webrtc.
 
 // Bind chooses the codec: the track's first that was negotiated.
 func (s *sender) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	for _, name := range s.out.track.Codecs {
-		i := slices.IndexFunc(ctx.CodecParameters(), func(p webrtc.RTPCodecParameters) bool { return codecName(p.MimeType) == name })
-		if i < 0 {
-			continue
-		}
-		p := ctx.CodecParameters()[i]
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.codec, _ = codecNamed(name)
-		s.writer = ctx.WriteStream()
-		s.header = rtp.Header{Version: 2, SSRC: uint32(ctx.SSRC()), PayloadType: uint8(p.PayloadType)}
-		return p, nil
+	usable := inOrder(ctx.CodecParameters(), s.out.track.Codecs)
+	if len(usable) == 0 {
+		return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
 	}
-	return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
+	p := usable[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.codec, _ = codecNamed(codecName(p.MimeType))
+	s.writer = ctx.WriteStream()
+	s.header = rtp.Header{Version: 2, SSRC: uint32(ctx.SSRC()), PayloadType: uint8(p.PayloadType)}
+	return p, nil
 }
 
 // Unbind stops the sender.
@@ -223,7 +222,7 @@ func (s *sender) send(q queued) {
 	pace := time.Now()
 	for i, payload := range payloads {
 		if i > 0 && i%packetsPerMillisecond == 0 {
-			pace = pace.Add(time.Millisecond)
+			pace = latest(pace.Add(time.Millisecond), time.Now().Add(-maxCatchUp))
 			if !s.sleepUntil(pace) {
 				return
 			}
@@ -240,6 +239,13 @@ func (s *sender) send(q queued) {
 			return
 		}
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func (s *sender) sleepUntil(t time.Time) bool {
