@@ -46,9 +46,13 @@ type fileSource struct {
 	cfg     FileConfig
 	file    *ffmpeg.File
 	decoder decode.Decoder
+	closed  bool
+
+	frameTime time.Duration // of one frame at the file's own rate
 
 	pending []*pipeline.Frame
 	seq     uint64
+	last    time.Duration // PTS given out last
 	base    time.Duration // PTS at which the present round began
 	end     time.Duration // PTS at which the next one begins
 	began   time.Time     // when PTS 0 was due
@@ -72,16 +76,20 @@ func NewFile(env pipeline.Env, cfg FileConfig) (pipeline.Source, error) {
 	}
 	decoder, err := file.NewDecoder(ffmpeg.Config{Threads: cfg.Threads})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("file: %w", err), file.Close())
+		return nil, errors.Join(pipeline.Invalid(fmt.Errorf("file: %w", err)), file.Close())
 	}
 	return &fileSource{
 		env: env, cfg: cfg, file: file, decoder: decoder,
-		counts: pipeline.SourceCounts{Dropped: make(map[string]uint64)},
+		frameTime: time.Duration(float64(time.Second) / file.FPS()),
+		counts:    pipeline.SourceCounts{Dropped: make(map[string]uint64)},
 	}, nil
 }
 
 // Read returns the next picture; with realtime, when it is due.
 func (s *fileSource) Read(ctx context.Context) (*pipeline.Frame, error) {
+	if s.closed {
+		return nil, errClosed
+	}
 	for len(s.pending) == 0 {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -127,39 +135,49 @@ func (s *fileSource) advance() error {
 	au, err := s.file.Next()
 	if errors.Is(err, io.EOF) {
 		s.drained = true
-		pictures, err := s.decoder.Flush()
-		return s.take(pictures, err)
+		s.take(s.decoder.Flush())
+		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("file: %w", err)
 	}
 	s.mu.Lock()
 	s.counts.Received++
 	s.mu.Unlock()
 	au.Arrival = s.env.Clock.Now()
-	pictures, err := s.decoder.Decode(au)
-	return s.take(pictures, err)
+	s.take(s.decoder.Decode(au))
+	return nil
 }
 
 // take makes frames of pictures. A unit that cannot be decoded is left out.
-func (s *fileSource) take(pictures []decode.Picture, err error) error {
+func (s *fileSource) take(pictures []decode.Picture, err error) {
 	for _, p := range pictures {
-		p.Unit.PTS += s.base
-		s.end = max(s.end, p.Unit.PTS+time.Duration(float64(time.Second)/s.file.FPS()))
-		f := newFrame(s.env.Name, s.seq, p)
-		f.Discontinuity, s.mark = s.mark, ""
-		s.seq++
-		s.pending = append(s.pending, f)
+		s.pending = append(s.pending, s.frame(p))
+	}
+	if err != nil && s.mark == "" && s.seq > 0 {
+		s.mark = pipeline.Loss
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.Decoded += uint64(len(pictures))
 	if err != nil {
 		s.counts.Dropped["undecodable"]++
-		s.mark = pipeline.Loss
-		s.env.Log.Debug("access unit not decoded", "err", err)
 	}
-	return nil
+}
+
+// frame makes the next frame. Where a file's own times go back, the frame's do
+// not.
+func (s *fileSource) frame(p decode.Picture) *pipeline.Frame {
+	p.Unit.PTS += s.base
+	if s.seq > 0 {
+		p.Unit.PTS = max(p.Unit.PTS, s.last+time.Microsecond)
+	}
+	s.last = p.Unit.PTS
+	s.end = s.last + s.frameTime
+	f := newFrame(s.env.Name, s.seq, p)
+	f.Discontinuity, s.mark = s.mark, ""
+	s.seq++
+	return f
 }
 
 // again begins the next round, or ends. A file without one picture ends too.
@@ -168,7 +186,7 @@ func (s *fileSource) again() error {
 		return io.EOF
 	}
 	if err := s.file.Rewind(); err != nil {
-		return err
+		return fmt.Errorf("file: %w", err)
 	}
 	s.base, s.drained, s.mark = s.end, false, pipeline.Loop
 	return nil
@@ -186,8 +204,10 @@ func (s *fileSource) Counts() pipeline.SourceCounts {
 	return c
 }
 
-// Close closes the file and frees the decoder.
+// Close closes the file and frees the decoder. Nobody may be in Read; later ones
+// fail.
 func (s *fileSource) Close() error {
+	s.closed = true
 	var errs []error
 	for _, f := range s.pending {
 		errs = append(errs, f.Release())

@@ -126,13 +126,14 @@ func (s *messageSource) Counts() pipeline.SourceCounts {
 	return pipeline.SourceCounts{Received: n, Decoded: n, Dropped: map[string]uint64{"behind": s.dropped.Load()}}
 }
 
-// Close ends the subscription and waits for it.
+// Close ends the subscription and waits for it. Read returns io.EOF, after what
+// waits.
 func (s *messageSource) Close() error {
-	listening := true
-	s.once.Do(func() { listening = false })
+	s.once.Do(func() {
+		close(s.messages)
+		close(s.done)
+	})
 	s.cancel()
-	if listening {
-		<-s.done
-	}
+	<-s.done
 	return nil
 }

@@ -18,12 +18,13 @@ type Frames struct {
 	err    error
 }
 
-// Open begins to receive a track of a session that is ready. The caller closes
-// what it returns.
+// Open begins to receive a track of a session that is ready. A track that the
+// model does not send video on is pipeline.ErrInvalid. The caller closes what it
+// returns; ctx is not needed any more by then.
 func Open(_ context.Context, s *sdk.Session, track string) (*Frames, error) {
 	cfg := defaultTrack()
 	cfg.Track = track
-	source := newTrackSource(track, slog.New(slog.DiscardHandler), cfg, func() (*sdk.Track, error) { return s.Track(track) })
+	source := newTrackSource(track, slog.New(slog.DiscardHandler), cfg, func() (feed, error) { return output(s, track) })
 	if err := source.begin(); err != nil {
 		return nil, err
 	}

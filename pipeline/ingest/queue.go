@@ -17,12 +17,13 @@ const maxWaiting = 500 * time.Millisecond
 type queue struct {
 	ready chan struct{} // holds one token while there may be something to take
 
-	mu     sync.Mutex // guards what follows
-	units  []*unit
-	free   []*unit
-	behind bool // giving up units until the next keyframe
-	closed bool
-	err    error // why it closed
+	mu      sync.Mutex // guards what follows
+	units   []*unit
+	free    []*unit
+	behind  bool // giving up units until the next keyframe
+	restart bool // a unit that was given up began a new timeline
+	closed  bool
+	err     error // why it closed
 }
 
 // unit is an access unit with data of its own.
@@ -46,23 +47,38 @@ func (q *queue) push(u unit) (dropped int) {
 		return 0
 	}
 	if len(q.units) > 0 && u.Arrival.Sub(q.units[0].Arrival) > maxWaiting {
-		dropped = len(q.units)
-		q.free = append(q.free, q.units...)
-		q.units = q.units[:0]
+		dropped = q.giveUp()
 		q.behind = true
 	}
 	if q.behind && !u.Keyframe {
+		q.restart = q.restart || u.restart
 		return dropped + 1
 	}
 	u.lost = u.lost || q.behind
-	q.behind = false
+	u.restart = u.restart || q.restart
+	q.behind, q.restart = false, false
+	q.units = append(q.units, q.copy(u))
+	q.signal()
+	return dropped
+}
+
+// giveUp empties the queue and returns how many units that cost.
+func (q *queue) giveUp() int {
+	n := len(q.units)
+	for _, u := range q.units {
+		q.restart = q.restart || u.restart
+	}
+	q.free = append(q.free, q.units...)
+	q.units = q.units[:0]
+	return n
+}
+
+func (q *queue) copy(u unit) *unit {
 	c := q.blank()
 	data := append(c.Data[:0], u.Data...)
 	*c = u
 	c.Data = data
-	q.units = append(q.units, c)
-	q.signal()
-	return dropped
+	return c
 }
 
 func (q *queue) blank() *unit {
@@ -115,6 +131,14 @@ func (q *queue) recycle(u *unit) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.free = append(q.free, u)
+}
+
+// clear ends the queue at once, with err where it has not ended already.
+func (q *queue) clear(err error) {
+	q.close(err)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.giveUp()
 }
 
 // close ends the queue with err, after what waits in it.

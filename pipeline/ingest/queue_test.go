@@ -102,3 +102,28 @@ func TestQueuePopEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v, want canceled", err)
 	}
 }
+
+func TestQueueKeepsARestartThatIsGivenUp(t *testing.T) {
+	q := newQueue()
+	u := unitAt(0, "a", true)
+	u.restart = true
+	q.push(u)
+	q.push(unitAt(time.Second, "b", false))
+	q.push(unitAt(2*time.Second, "k", true))
+	if u, _ := q.take(); u == nil || !u.restart {
+		t.Errorf("got %+v, want the keyframe to begin the new timeline", u)
+	}
+	q.push(unitAt(2*time.Second, "c", false))
+	if u, _ := q.take(); u == nil || u.restart {
+		t.Errorf("got %+v, want it to begin once", u)
+	}
+}
+
+func TestQueueClear(t *testing.T) {
+	q := newQueue()
+	q.push(unitAt(0, "a", true))
+	q.clear(io.ErrClosedPipe)
+	if u, err := q.take(); u != nil || !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v, %v, want the error alone", u, err)
+	}
+}

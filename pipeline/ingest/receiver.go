@@ -21,13 +21,13 @@ type receiver struct {
 	buffer       *jitter.Buffer
 	depacketizer *depacketize.Depacketizer
 	restart      bool // the next unit begins a new timeline
-	lost         bool // something was withheld since the last unit
+	lost         bool // pictures were left out, or damaged, since the last unit
 	past         receiverCounts
 }
 
 // receiverCounts are what a receiver counts over all its buffers.
 type receiverCounts struct {
-	units, broken, withheld, oversized, lostPackets uint64
+	units, broken, withheld uint64
 }
 
 // push takes the next packet as it came from the network.
@@ -70,12 +70,22 @@ func (r *receiver) pop(now time.Time, take func(unit)) {
 			return
 		}
 		r.restart = r.restart || p.Restart
-		for _, au := range r.depacketizer.Push(p) {
+		for _, au := range r.assemble(p) {
 			take(unit{AccessUnit: au, restart: r.restart, lost: r.lost})
 			r.restart, r.lost = false, false
 		}
-		r.lost = r.lost || r.needKeyframe()
 	}
+}
+
+// assemble returns the units that a packet completes, and notices what was lost
+// before them.
+func (r *receiver) assemble(p decode.Packet) []decode.AccessUnit {
+	before, waiting := r.depacketizer.Stats(), r.needKeyframe()
+	units := r.depacketizer.Push(p)
+	after := r.depacketizer.Stats()
+	r.lost = r.lost || r.needKeyframe() && !waiting ||
+		after.Broken != before.Broken || after.Withheld != before.Withheld
+	return units
 }
 
 // deadline returns when pop has something to do though no packet came.
@@ -104,7 +114,5 @@ func (r *receiver) counts() receiverCounts {
 	c.units += d.Units
 	c.broken += d.Broken
 	c.withheld += d.Withheld
-	c.oversized += d.Oversized
-	c.lostPackets += r.buffer.Stats().Lost
 	return c
 }

@@ -1,0 +1,80 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// TrackConfig chooses a track of the session and how it is received.
+type TrackConfig struct {
+	// Track is the name of the model's output track.
+	Track string `yaml:"track"`
+	// Codecs to offer, the most wanted first. The server's order decides among
+	// them.
+	Codecs []string `yaml:"codecs"`
+	// OnLoss says what is shown between a loss and the next keyframe: freeze
+	// lets no damaged picture through, show lets them.
+	OnLoss OnLoss `yaml:"on_loss"`
+	// Threads that the decoder may use for one picture; more than one helps
+	// above 1080p.
+	Threads int `yaml:"threads"`
+}
+
+// OnLoss is what a source does about pictures that a loss damaged.
+type OnLoss string
+
+// The ways of a loss.
+const (
+	FreezeLoss OnLoss = "freeze"
+	ShowLoss   OnLoss = "show"
+)
+
+func defaultTrack() TrackConfig {
+	return TrackConfig{
+		Codecs: []string{string(decode.VP8), string(decode.VP9), string(decode.H264)},
+		OnLoss: FreezeLoss, Threads: 1,
+	}
+}
+
+// maxThreads is more than any decoder makes use of.
+const maxThreads = 64
+
+// Validate reports every field that is wrong.
+func (c *TrackConfig) Validate() error {
+	var errs []error
+	if c.Track == "" {
+		errs = append(errs, errors.New("track: must be the name of one of the model's tracks"))
+	}
+	if len(c.Codecs) == 0 {
+		errs = append(errs, errors.New("codecs: must name at least one codec"))
+	}
+	for _, name := range c.Codecs {
+		codec, err := decode.ParseCodec(name)
+		if err != nil || !codec.Video() {
+			errs = append(errs, fmt.Errorf("codecs: must be vp8, vp9, h264, h265 or av1, got %q", name))
+		}
+	}
+	if c.OnLoss != FreezeLoss && c.OnLoss != ShowLoss {
+		errs = append(errs, fmt.Errorf("on_loss: must be freeze or show, got %q", c.OnLoss))
+	}
+	if c.Threads < 1 || c.Threads > maxThreads {
+		errs = append(errs, fmt.Errorf("threads: must be 1 to %d, got %d", maxThreads, c.Threads))
+	}
+	return errors.Join(errs...)
+}
+
+// SessionUse says which track is received.
+func (c *TrackConfig) SessionUse() pipeline.Use { return pipeline.Use{Receives: []string{c.Track}} }
+
+// CodecNames returns the codecs to offer, in order.
+func (c *TrackConfig) CodecNames() []string {
+	names := make([]string, len(c.Codecs))
+	for i, name := range c.Codecs {
+		codec, _ := decode.ParseCodec(name) // Validate has seen it
+		names[i] = string(codec)
+	}
+	return names
+}
