@@ -133,13 +133,9 @@ func (s *fileSource) advance() error {
 		return s.again()
 	}
 	au, err := s.file.Next()
-	if errors.Is(err, io.EOF) {
-		s.drained = true
-		s.take(s.decoder.Flush())
-		return nil
-	}
 	if err != nil {
-		return fmt.Errorf("file: %w", err)
+		s.drain(err)
+		return nil
 	}
 	s.mu.Lock()
 	s.counts.Received++
@@ -147,6 +143,16 @@ func (s *fileSource) advance() error {
 	au.Arrival = s.env.Clock.Now()
 	s.take(s.decoder.Decode(au))
 	return nil
+}
+
+// drain takes what the decoder holds at the end. A file that cannot be read any
+// further, a recording that was cut off, ends there.
+func (s *fileSource) drain(why error) {
+	if !errors.Is(why, io.EOF) {
+		s.env.Log.Warn("file ends before its end", "after", s.end-s.base, "err", why)
+	}
+	s.drained = true
+	s.take(s.decoder.Flush())
 }
 
 // take makes frames of pictures. A unit that cannot be decoded is left out.

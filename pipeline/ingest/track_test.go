@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -135,20 +136,11 @@ func newRig(t *testing.T, codec string, onLoss OnLoss) *rig {
 // the packets that do not arrive.
 func (r *rig) show(lost ...int) {
 	for i, p := range r.sender.picture(time.Now()) {
-		if !contains(lost, i) {
+		if !slices.Contains(lost, i) {
 			r.feed.packets <- p
 		}
 	}
 	time.Sleep(frameTime)
-}
-
-func contains(list []int, n int) bool {
-	for _, e := range list {
-		if e == n {
-			return true
-		}
-	}
-	return false
 }
 
 // seen is what a test compares of a frame.
