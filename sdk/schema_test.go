@@ -74,7 +74,7 @@ func FuzzParseSchema(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add([]byte(doc))
+	f.Add(doc)
 	f.Add([]byte(`{"paths":{"/events/a":{"post":{"requestBody":{"content":{"application/json":{"schema":{"properties":{"x":{"$ref":"#/components/schemas/A"}}}}}}}}},"components":{"schemas":{"A":{"items":{"$ref":"#/components/schemas/A"}}}}}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		s, err := ParseSchema(json.RawMessage(doc))
