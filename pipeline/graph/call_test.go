@@ -113,6 +113,9 @@ func TestACallThatOutlastsItsDeadlineIsBypassed(t *testing.T) {
 			}()
 			st := r.run(t.Context())
 			stage := st.Stages[0]
+			if stage.Hanging {
+				t.Error("the stage hangs, though its calls have returned")
+			}
 			if n := int(h.ended.Load()); n != workers {
 				t.Errorf("%d contexts ended by their deadline, want %d", n, workers)
 			}

@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"slices"
+
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
@@ -39,6 +41,9 @@ type NodeStats struct {
 	Source *pipeline.SourceCounts
 	// Messages says that a source's frames are messages.
 	Messages bool
+	// Hanging says that a call of a stage has outlasted its deadline and not
+	// returned.
+	Hanging bool
 }
 
 // Stats may be called at any time.
@@ -55,7 +60,7 @@ func (g *Graph) Stats() Stats {
 	}
 	for _, s := range g.stages {
 		n := s.stats(s.spec.Type.Name)
-		n.Queued = s.queued()
+		n.Queued, n.Hanging = s.queued(), slices.ContainsFunc(s.instances, (*instance).hangs)
 		st.Stages = append(st.Stages, n)
 	}
 	for _, s := range g.sinks {
