@@ -14,6 +14,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
 // defaultAdmin is loopback: nobody else gets to see metrics without a token.
@@ -32,6 +34,9 @@ const adminReadTimeout = 10 * time.Second
 func startAdmin(f runFlags, lines []*line, m *metrics, log *slog.Logger) (*admin, error) {
 	if f.admin == "off" {
 		return nil, nil
+	}
+	if _, _, err := net.SplitHostPort(f.admin); err != nil {
+		return nil, &usageError{fmt.Errorf("--admin: must be host:port or off, got %q", f.admin)}
 	}
 	token, err := adminToken(f)
 	if err != nil {
@@ -56,19 +61,19 @@ func startAdmin(f runFlags, lines []*line, m *metrics, log *slog.Logger) (*admin
 }
 
 func adminToken(f runFlags) (string, error) {
-	if f.adminKey == "" {
+	if f.tokenFile == "" {
 		if !isLoopback(f.admin) {
 			return "", &usageError{fmt.Errorf("--admin %s: beyond loopback the admin port needs --admin-token-file", f.admin)}
 		}
 		return "", nil
 	}
-	text, err := os.ReadFile(f.adminKey)
+	text, err := os.ReadFile(f.tokenFile)
 	if err != nil {
 		return "", &configError{fmt.Errorf("--admin-token-file: %w", err)}
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" {
-		return "", &configError{fmt.Errorf("--admin-token-file: %s is empty", f.adminKey)}
+		return "", &configError{fmt.Errorf("--admin-token-file: %s is empty", f.tokenFile)}
 	}
 	return token, nil
 }
@@ -124,13 +129,13 @@ type report struct {
 }
 
 type pipelineReport struct {
-	Name     string            `json:"name"`
-	OK       bool              `json:"ok"`
-	Phase    phase             `json:"phase"`
-	Sessions map[string]string `json:"sessions,omitempty"` // status by name
-	Media    mediaState        `json:"media,omitempty"`
-	Error    string            `json:"error,omitempty"`
-	Hanging  []string          `json:"hanging,omitempty"` // nodes whose call does not return
+	Name     string                `json:"name"`
+	OK       bool                  `json:"ok"`
+	Phase    phase                 `json:"phase"`
+	Sessions map[string]sdk.Status `json:"sessions,omitempty"` // by name
+	Media    mediaState            `json:"media,omitempty"`
+	Error    string                `json:"error,omitempty"`
+	Hanging  []string              `json:"hanging,omitempty"` // nodes whose call does not return
 }
 
 func answer(w http.ResponseWriter, r report) {
@@ -141,9 +146,10 @@ func answer(w http.ResponseWriter, r report) {
 	_ = json.NewEncoder(w).Encode(r) // the client may be gone
 }
 
-// health says whether our own loops turn. A model's silence is no illness.
+// health says whether our own loops turn. A model's silence is no illness, and a
+// pipeline that has failed is none of its neighbours.
 func health(lines []*line) report {
-	return collect(lines, func(p *pipelineReport) { p.OK = len(p.Hanging) == 0 && p.Phase != phaseFailed })
+	return collect(lines, func(p *pipelineReport) { p.OK = len(p.Hanging) == 0 })
 }
 
 // readiness says whether sessions are up and pictures can flow.
@@ -151,7 +157,7 @@ func readiness(lines []*line) report {
 	return collect(lines, func(p *pipelineReport) {
 		p.OK = p.Phase == phaseRunning && p.Media != mediaStalled
 		for _, status := range p.Sessions {
-			p.OK = p.OK && status == "ready"
+			p.OK = p.OK && status == sdk.StatusReady
 		}
 	})
 }

@@ -19,6 +19,7 @@ func (p *program) envCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "env",
 		Short: "Print the shell settings that a program with stages of its own is built with",
+		Args:  noArgs,
 		Long:  "Print the shell settings that a program with stages of its own is built with:\n\n  eval \"$(reactorpipe env)\"",
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(p.out, buildEnv)

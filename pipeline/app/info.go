@@ -4,21 +4,22 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
-// version is set by the linker for releases.
-var version string //nolint:gochecknoglobals // only the linker can set it, and only a variable
+// version is set by the linker, which can set variables only.
+var version string
 
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(p.out, "reactorpipe", Version())
 			return err
@@ -42,6 +43,7 @@ func (p *program) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the kinds of sources, stages and sinks",
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return list(p.out, p.registry)
 		},
@@ -49,23 +51,31 @@ func (p *program) listCommand() *cobra.Command {
 }
 
 func list(w io.Writer, reg *pipeline.Registry) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(t, "SOURCES\t")
+	width := 0
+	for _, name := range slices.Concat(reg.Sources(), reg.Stages(), reg.Sinks()) {
+		width = max(width, len(name))
+	}
+	var text strings.Builder
+	line := func(name, traits string) {
+		text.WriteString(strings.TrimRight(fmt.Sprintf("  %-*s  %s", width, name, traits), " ") + "\n")
+	}
+	text.WriteString("sources\n")
 	for _, name := range reg.Sources() {
 		kind, _ := reg.Source(name)
-		fmt.Fprintf(t, "  %s\t%s\n", name, sourceTraits(kind))
+		line(name, sourceTraits(kind))
 	}
-	fmt.Fprintln(t, "STAGES\t")
+	text.WriteString("stages\n")
 	for _, name := range reg.Stages() {
 		kind, _ := reg.Stage(name)
-		fmt.Fprintf(t, "  %s\t%s\n", name, stageTraits(kind))
+		line(name, stageTraits(kind))
 	}
-	fmt.Fprintln(t, "SINKS\t")
+	text.WriteString("sinks\n")
 	for _, name := range reg.Sinks() {
 		kind, _ := reg.Sink(name)
-		fmt.Fprintf(t, "  %s\t%s\n", name, sinkTraits(kind))
+		line(name, sinkTraits(kind))
 	}
-	return t.Flush()
+	_, err := io.WriteString(w, text.String())
+	return err
 }
 
 func sourceTraits(k pipeline.SourceType) string {
@@ -95,7 +105,7 @@ func stageTraits(k pipeline.StageType) string {
 }
 
 func sinkTraits(k pipeline.SinkType) string {
-	traits := []string{pixels(k.Pixels), fmt.Sprintf("queue %d %s", k.Queue.Depth, k.Queue.OnFull)}
+	traits := []string{pixels(k.Pixels), fmt.Sprintf("queue of %d, %s", k.Queue.Depth, strings.ReplaceAll(string(k.Queue.OnFull), "_", " "))}
 	if k.Session {
 		traits = append(traits, "needs a session")
 	}

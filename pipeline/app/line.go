@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/ingest"
 	"github.com/reactorpipe/reactorpipe/pipeline/session"
 	"github.com/reactorpipe/reactorpipe/pipeline/sim"
+	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
 // line is one pipeline's life: simulators, sessions, the graph, and the end of
@@ -22,13 +24,13 @@ import (
 type line struct {
 	lineConfig
 	sightings *sightings
-	rate      rate // of the progress line
 	media     media
 
 	mu       sync.Mutex // guards what follows
 	phase    phase
 	began    time.Time // of frames
 	ended    time.Time
+	rate     rate // of the progress line
 	graph    *graph.Graph
 	sessions []namedSession
 	err      error
@@ -36,12 +38,11 @@ type line struct {
 
 type lineConfig struct {
 	spec     *config.Spec
-	registry *pipeline.Registry
 	log      *slog.Logger
 	metrics  *metrics
-	duration time.Duration
-	frames   uint64
-	openSim  bool // simulators offer what the file asks for
+	duration time.Duration // 0: no end
+	frames   uint64        // 0: no end
+	asWanted bool          // simulators offer what the file wants of its model
 }
 
 type namedSession struct {
@@ -69,18 +70,14 @@ const leaveTimeout = 10 * time.Second
 // run runs the pipeline until its sources end, ctx does, or something fails.
 func (l *line) run(ctx context.Context) error {
 	err := l.live(ctx)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ended = time.Now()
 	l.phase, l.err = phaseEnded, err
 	if err != nil {
 		l.phase = phaseFailed
-		return fmt.Errorf("%s: %w", l.spec.Name, err)
 	}
-	return nil
+	return err
 }
 
 func (l *line) live(ctx context.Context) (err error) {
@@ -100,9 +97,13 @@ func (l *line) live(ctx context.Context) (err error) {
 	l.mu.Lock()
 	l.graph = g
 	l.mu.Unlock()
-	defer func() { err = errors.Join(err, l.closeSessions(ctx)) }()
+	defer func() { l.closeSessions(ctx) }()
 	defer func() { err = errors.Join(err, g.Close()) }()
-	if err := l.openSessions(ctx, g); err != nil {
+	err = l.openSessions(ctx, g)
+	switch {
+	case ctx.Err() != nil:
+		return nil // we are to end, whatever a session says to that
+	case err != nil:
 		return err
 	}
 	return l.flow(ctx, g)
@@ -115,8 +116,9 @@ func (l *line) flow(ctx context.Context, g *graph.Graph) error {
 		ctx, cancel = context.WithTimeout(ctx, l.duration)
 		defer cancel()
 	}
+	now := time.Now()
 	l.mu.Lock()
-	l.phase, l.began = phaseRunning, time.Now()
+	l.phase, l.began, l.rate = phaseRunning, now, rate{when: now}
 	l.mu.Unlock()
 	return g.Run(ctx)
 }
@@ -137,14 +139,14 @@ func (l *line) simulate(ctx context.Context) (stop func(), err error) {
 		if spec.Sim == nil {
 			continue
 		}
-		cfg := simConfig(l.spec, spec, l.openSim, l.log)
+		cfg := simConfig(l.spec, spec, l.asWanted, l.log)
 		s, err := sim.Serve(context.WithoutCancel(ctx), cfg)
 		if err != nil {
 			return stop, fmt.Errorf("session %q: simulator: %w", spec.Name, err)
 		}
 		running = append(running, s)
 		spec.URL, spec.Local = s.URL(), true
-		l.log.Info("simulator ready", "url", s.URL(), "clip", cfg.Clip)
+		l.about(spec.Name).Info("simulator ready", "url", s.URL(), "shows", cmp.Or(cfg.Clip, "a test pattern"))
 	}
 	return stop, nil
 }
@@ -155,9 +157,17 @@ func (l *line) makeSessions() {
 	for _, spec := range l.spec.Sessions {
 		l.sessions = append(l.sessions, namedSession{spec.Name, session.New(session.Config{
 			Spec: spec, Codecs: wantedCodecs(l.spec, spec.Name),
-			Log: l.log.With("session", spec.Name), Clock: pipeline.SystemClock{},
+			Log: l.about(spec.Name), Clock: pipeline.SystemClock{},
 		})})
 	}
+}
+
+// about returns the log of a session; an only one needs no name.
+func (l *line) about(session string) *slog.Logger {
+	if len(l.spec.Sessions) == 1 {
+		return l.log
+	}
+	return l.log.With("session", session)
 }
 
 // wantedCodecs returns the codecs that the session's sources want to receive,
@@ -193,7 +203,7 @@ func (l *line) session(name string) pipeline.Session {
 func (l *line) openSessions(ctx context.Context, g *graph.Graph) error {
 	for _, s := range l.sessions {
 		if err := s.Open(ctx); err != nil {
-			return err
+			return hinted(err)
 		}
 		if err := g.SessionReady(ctx, s.name); err != nil {
 			return err
@@ -205,15 +215,23 @@ func (l *line) openSessions(ctx context.Context, g *graph.Graph) error {
 	return nil
 }
 
-// closeSessions tells every server, also when ctx is over.
-func (l *line) closeSessions(ctx context.Context) error {
+// hinted adds to a refused key where keys come from.
+func hinted(err error) error {
+	if errors.Is(err, sdk.ErrUnauthorized) {
+		return fmt.Errorf("%w (the key comes from api_key or token in the file, or REACTOR_API_KEY or REACTOR_JWT)", err)
+	}
+	return err
+}
+
+// closeSessions tells every server, also when ctx is over. What comes of it
+// changes nothing for this run: a server that is not told ends the session by
+// itself.
+func (l *line) closeSessions(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
-	var errs []error
 	for _, s := range l.sessions {
 		if err := s.Close(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("session %q: %w", s.name, err))
+			l.about(s.name).Debug("session not ended at the server", "err", err) // package sdk has warned
 		}
 	}
-	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/graph"
+	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
 // sightings are how many things each stage that detects saw last.
@@ -60,8 +61,7 @@ func (l *line) progress() (progress, bool) {
 	if !running {
 		return progress{}, false
 	}
-	st := g.Stats()
-	now := time.Now()
+	st, now := g.Stats(), time.Now()
 	p := progress{elapsed: now.Sub(began), seen: l.sightings.list(), latency: inMilliseconds(st.Latency)}
 	for _, s := range pictureSources(st) {
 		p.frames += s.In
@@ -70,14 +70,16 @@ func (l *line) progress() (progress, bool) {
 			p.dropped += total(s.Source.Dropped)
 		}
 	}
+	l.mu.Lock()
 	p.fps = l.rate.at(now, p.frames)
+	l.mu.Unlock()
 	for _, n := range l.commandCounts() {
 		p.commands += n
 	}
 	return p, true
 }
 
-// rate is frames a second since the last look.
+// rate is frames a second since the last look, or since when.
 type rate struct {
 	when   time.Time
 	frames uint64
@@ -85,7 +87,7 @@ type rate struct {
 
 func (r *rate) at(now time.Time, frames uint64) float64 {
 	fps := 0.0
-	if d := now.Sub(r.when); !r.when.IsZero() && d > 0 {
+	if d := now.Sub(r.when); d > 0 {
 		fps = float64(frames-r.frames) / d.Seconds()
 	}
 	r.when, r.frames = now, frames
@@ -132,7 +134,7 @@ func (l *line) summary() *pipelineSummary {
 	}
 	st := g.Stats()
 	s := &pipelineSummary{
-		Name: l.spec.Name, Seconds: ended.Sub(began).Seconds(), Error: errOf(err),
+		Name: l.spec.Name, Seconds: thousandths(ended.Sub(began).Seconds()), Error: oneLine(err), began: began,
 		Frames:  frameCounts{Dropped: make(map[string]uint64)},
 		Latency: inMilliseconds(st.Latency), Commands: l.commandCounts(),
 	}
@@ -142,11 +144,12 @@ func (l *line) summary() *pipelineSummary {
 		s.addSource(n)
 	}
 	if s.Seconds > 0 {
-		s.FPS = float64(entered) / s.Seconds
+		s.FPS = thousandths(float64(entered) / s.Seconds)
 	}
 	for _, n := range slices.Concat(st.Sources, st.Stages, st.Sinks) {
 		s.Nodes = append(s.Nodes, nodeSummary{
-			Name: n.Name, Frames: n.Out, Errors: n.Errors, Dropped: n.Dropped, Process: inMilliseconds(n.Process),
+			Name: n.Name, In: n.In, Frames: n.Out, Errors: n.Errors, Dropped: n.Dropped, Skipped: n.Skipped,
+			Process: inMilliseconds(n.Process),
 		})
 	}
 	for _, session := range sessions {
@@ -194,10 +197,10 @@ const freshMedia = 2 * time.Second
 // report returns the pipeline's state for a probe.
 func (l *line) report() pipelineReport {
 	l.mu.Lock()
-	r := pipelineReport{Name: l.spec.Name, Phase: l.phase, Error: errOf(l.err), Sessions: make(map[string]string)}
+	r := pipelineReport{Name: l.spec.Name, Phase: l.phase, Error: oneLine(l.err), Sessions: make(map[string]sdk.Status)}
 	g, running := l.graph, l.phase == phaseRunning
 	for _, s := range l.sessions {
-		r.Sessions[s.name] = string(s.Status())
+		r.Sessions[s.name] = s.Status()
 	}
 	l.mu.Unlock()
 	if !running {
@@ -205,6 +208,11 @@ func (l *line) report() pipelineReport {
 	}
 	st := g.Stats()
 	r.Media = l.media.at(time.Now(), st)
+	for _, n := range st.Stages {
+		if n.Hanging {
+			r.Hanging = append(r.Hanging, n.Name)
+		}
+	}
 	return r
 }
 
@@ -218,7 +226,7 @@ type media struct {
 func (m *media) at(now time.Time, st graph.Stats) mediaState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	frames, packets := uint64(0), time.Time{}
+	frames, packets := uint64(0), time.Time{} // zero: no source counts them
 	for _, s := range pictureSources(st) {
 		frames += s.In
 		if s.Source != nil && s.Source.LastArrival.After(packets) {
@@ -228,10 +236,11 @@ func (m *media) at(now time.Time, st graph.Stats) mediaState {
 	if frames != m.frames {
 		m.frames, m.moved = frames, now
 	}
+	coming := now.Sub(packets) < freshMedia
 	switch {
-	case now.Sub(m.moved) < freshMedia:
+	case now.Sub(m.moved) < freshMedia && (coming || packets.IsZero()):
 		return mediaPlaying
-	case now.Sub(packets) < freshMedia:
+	case coming:
 		return mediaStalled
 	}
 	return mediaIdle

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -17,14 +18,12 @@ const (
 
 // showProgress tells every so often how far the pipelines are, on one line of a
 // terminal or in the log. The returned function ends it and waits.
-func showProgress(t *terminal, log *slog.Logger, lines []*line) (stop func()) {
+func showProgress(t *terminal, lines []*line) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
+	wg.Go(func() {
 		interval := logInterval
-		if t.live {
+		if t.live() {
 			interval = liveInterval
 		}
 		tick := time.NewTicker(interval)
@@ -35,10 +34,10 @@ func showProgress(t *terminal, log *slog.Logger, lines []*line) (stop func()) {
 				t.progress("")
 				return
 			case <-tick.C:
-				tell(t, log, lines)
+				tell(t, lines)
 			}
 		}
-	}()
+	})
 	return func() {
 		close(done)
 		wg.Wait()
@@ -46,15 +45,15 @@ func showProgress(t *terminal, log *slog.Logger, lines []*line) (stop func()) {
 }
 
 // tell says the present state of every pipeline that runs.
-func tell(t *terminal, log *slog.Logger, lines []*line) {
+func tell(t *terminal, lines []*line) {
 	var parts []string
 	for _, l := range lines {
 		p, ok := l.progress()
 		if !ok {
 			continue
 		}
-		if !t.live {
-			log.Info("progress", append([]any{"pipeline", l.spec.Name}, p.attrs()...)...)
+		if !t.live() {
+			l.log.Info("progress", p.attrs()...)
 			continue
 		}
 		text := p.String()
@@ -63,7 +62,7 @@ func tell(t *terminal, log *slog.Logger, lines []*line) {
 		}
 		parts = append(parts, text)
 	}
-	if t.live && len(parts) > 0 {
+	if t.live() && len(parts) > 0 {
 		t.progress(strings.Join(parts, " | "))
 	}
 }
@@ -100,9 +99,18 @@ func (p progress) String() string {
 
 // attrs are the same numbers for a log.
 func (p progress) attrs() []any {
-	attrs := []any{"seconds", int(p.elapsed.Seconds()), "frames", p.frames, "fps", float64(int(p.fps*10)) / 10}
-	for _, s := range p.seen {
-		attrs = append(attrs, s.stage, s.n)
+	attrs := []any{"seconds", int(p.elapsed.Seconds()), "frames", p.frames, "fps", tenths(p.fps)}
+	if len(p.seen) > 0 {
+		var seen []any
+		for _, s := range p.seen {
+			seen = append(seen, s.stage, s.n)
+		}
+		attrs = append(attrs, slog.Group("seen", seen...))
 	}
-	return append(attrs, "commands", p.commands, "latency_p50_ms", p.latency.P50, "latency_p95_ms", p.latency.P95, "dropped", p.dropped)
+	return append(attrs, "commands", p.commands,
+		"latency_p50_ms", tenths(p.latency.P50), "latency_p95_ms", tenths(p.latency.P95), "dropped", p.dropped)
 }
+
+// tenths and thousandths drop digits that nobody reads.
+func tenths(x float64) float64      { return math.Round(x*10) / 10 }
+func thousandths(x float64) float64 { return math.Round(x*1000) / 1000 }

@@ -13,24 +13,14 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/sim"
 )
 
-// simulated is what `--sim` makes of a pipeline: each session is with a
-// simulator of its own, which offers what the file asks of it.
-func simulated(spec *config.Spec, clip string) {
-	for i := range spec.Sessions {
-		s := &spec.Sessions[i]
-		s.Model, s.URL, s.APIKey, s.Token = "", "", "", ""
-		s.Sim = &config.Sim{Clip: clip, Model: "sim"}
-	}
-}
-
-// simConfig is what a session's simulator is made with. open says that the
-// model is what the file asks for, not the built-in one.
-func simConfig(spec *config.Spec, s *config.Session, open bool, log *slog.Logger) sim.Config {
+// simConfig is what a session's simulator is made with. asWanted says that it
+// offers whatever the file wants of its model, besides what it always does.
+func simConfig(spec *config.Spec, s *config.Session, asWanted bool, log *slog.Logger) sim.Config {
 	cfg := sim.Config{
 		Name: s.Sim.Model, Clip: s.Sim.Clip, Codec: s.Sim.Codec, Width: s.Sim.Width, Height: s.Sim.Height, FPS: s.Sim.FPS,
 		Log: troubleOnly(log.With("simulator", s.Name)),
 	}
-	if open {
+	if asWanted {
 		cfg.Surface = surface(spec, s)
 	}
 	return cfg
@@ -79,15 +69,16 @@ func appendNew(list []string, names ...string) []string {
 
 func (p *program) simCommand() *cobra.Command {
 	var cfg sim.Config
-	var logFormat, logLevel string
+	var logs logFlags
 	c := &cobra.Command{
 		Use:   "sim",
 		Short: "Serve a simulated model, for pipelines and for the official clients",
+		Args:  noArgs,
 		Long: "Serve a simulated model, for pipelines and for the official clients. It is ready when\n" +
 			"/health answers, shows a clip or a test pattern, and changes the picture as its commands\n" +
 			"say; `reactorpipe run` connects to it with session: {url: http://ADDR}.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, _, err := p.logger(logFormat, logLevel)
+			log, _, err := p.logger(logs)
 			if err != nil {
 				return err
 			}
@@ -96,18 +87,18 @@ func (p *program) simCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&cfg.Addr, "addr", "127.0.0.1:8080", "address to listen on")
-	f.StringVar(&cfg.Clip, "clip", "", "video to show in a loop; a test pattern without")
-	f.StringVar(&cfg.Name, "name", "sim", "what the model calls itself")
-	f.StringVar(&cfg.Codec, "codec", "vp8", "preferred codec: vp8, vp9 or h264")
-	f.IntVar(&cfg.Width, "width", 0, "width of the picture in pixels; the clip's own if 0")
-	f.IntVar(&cfg.Height, "height", 0, "height of the picture in pixels; the clip's own if 0")
-	f.Float64Var(&cfg.FPS, "fps", 30, "frames a second")
-	f.DurationVar(&cfg.Delay, "delay", 0, "time between a command and its effect")
-	f.DurationVar(&cfg.SessionLimit, "session-limit", 0, "end each session after this time; 0 does not")
-	f.StringSliceVar(&cfg.Surface.Inputs, "input", nil, "input tracks (default source)")
-	f.StringSliceVar(&cfg.Surface.Commands, "command", nil, "commands taken besides the built-in ones, with any arguments")
-	addLogFlags(c, &logFormat, &logLevel)
+	f.StringVar(&cfg.Addr, "addr", "127.0.0.1:8080", "listen on `ADDR`")
+	f.StringVar(&cfg.Clip, "clip", "", "show the video `FILE` in a loop; a test pattern without")
+	f.StringVar(&cfg.Name, "name", "sim", "`NAME` that the model calls itself")
+	f.StringVar(&cfg.Codec, "codec", "vp8", "prefer `CODEC`: vp8, vp9 or h264")
+	f.IntVar(&cfg.Width, "width", 0, "width of the picture in `PIXELS`; the clip's own if 0")
+	f.IntVar(&cfg.Height, "height", 0, "height of the picture in `PIXELS`; the clip's own if 0")
+	f.Float64Var(&cfg.FPS, "fps", 30, "frames a second, `N`")
+	f.DurationVar(&cfg.Delay, "delay", 0, "`TIME` between a command and its effect")
+	f.DurationVar(&cfg.SessionLimit, "session-limit", 0, "end each session after `TIME`; 0 does not")
+	f.StringSliceVar(&cfg.Surface.Inputs, "input", nil, "take these input `TRACKS` (default source)")
+	f.StringSliceVar(&cfg.Surface.Commands, "command", nil, "take these `COMMANDS` besides the built-in ones, with any arguments")
+	logs.add(c)
 	return c
 }
 

@@ -3,13 +3,8 @@ package app
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,7 +25,7 @@ type summary struct {
 // pipelineSummary is what one pipeline's run comes to.
 type pipelineSummary struct {
 	Name    string        `json:"name"`
-	Seconds float64       `json:"seconds"`
+	Seconds float64       `json:"seconds"` // of frames
 	Error   string        `json:"error,omitempty"`
 	Frames  frameCounts   `json:"frames"`
 	FPS     float64       `json:"fps"`
@@ -41,6 +36,8 @@ type pipelineSummary struct {
 	CommandList      []pipeline.CommandRecord    `json:"command_list,omitempty"`
 	KeyframeRequests uint64                      `json:"keyframe_requests"`
 	Reconnects       uint64                      `json:"reconnects"`
+
+	began time.Time
 }
 
 // frameCounts follow the frames of all sources with pictures.
@@ -58,17 +55,21 @@ type quantiles struct {
 	Max float64 `json:"max"`
 }
 
+// nodeSummary is what one node did. Frames are those that it sent on or wrote, out
+// of In that came; it passed Skipped by.
 type nodeSummary struct {
 	Name    string            `json:"name"`
+	In      uint64            `json:"in"`
 	Frames  uint64            `json:"frames"`
 	Errors  uint64            `json:"errors"`
 	Dropped map[string]uint64 `json:"dropped,omitempty"`
-	Process quantiles         `json:"process_ms"`
+	Skipped map[string]uint64 `json:"skipped,omitempty"`
+	Process quantiles         `json:"process_ms,omitzero"` // sources have none
 }
 
-// summarize prints the summary and writes it to path, if there is one. A
-// pipeline that never ran has none.
-func (p *program) summarize(path string, lines []*line) error {
+// summarize prints the summary and writes it to the file that the flags name, if
+// they do. A pipeline that never ran has none.
+func (p *program) summarize(f runFlags, lines []*line) error {
 	var s summary
 	for _, l := range lines {
 		if ps := l.summary(); ps != nil {
@@ -76,31 +77,40 @@ func (p *program) summarize(path string, lines []*line) error {
 		}
 	}
 	s.CPUSeconds, s.PeakMemory = usage()
-	for _, ps := range s.Pipelines {
-		ps.print(p.err)
-	}
-	if len(s.Pipelines) > 0 {
-		fmt.Fprintf(p.err, "  process    %.1f s of CPU, %d MB at most\n", s.CPUSeconds, s.PeakMemory/1e6)
+	if f.format == formatText {
+		s.print(p.err)
 	}
 	if len(lines) == 1 && len(s.Pipelines) == 1 {
 		s.pipelineSummary, s.Pipelines = s.Pipelines[0], nil
 	}
+	if f.summary == "" {
+		return nil
+	}
+	return s.write(f.summary)
+}
+
+// probeSummary finds out before the run whether its summary can be written.
+func probeSummary(path string) error {
 	if path == "" {
 		return nil
 	}
-	return s.write(path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("--summary: %w", err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644) //nolint:gosec // nothing secret in it
+	if err != nil {
+		return fmt.Errorf("--summary: %w", err)
+	}
+	return f.Close()
 }
 
 func (s *summary) write(path string) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		return fmt.Errorf("summary: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("summary: %w", err)
+		return fmt.Errorf("--summary: %w", err)
 	}
 	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil { //nolint:gosec // nothing secret in it
-		return fmt.Errorf("summary: %w", err)
+		return fmt.Errorf("--summary: %w", err)
 	}
 	return nil
 }
@@ -112,90 +122,5 @@ func usage() (cpuSeconds float64, peakBytes int64) {
 		return 0, 0
 	}
 	cpu := time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	return cpu.Seconds(), u.Maxrss * 1024 // Linux counts in KiB
-}
-
-// maxListed bounds the commands that the terminal lists.
-const maxListed = 10
-
-func (s *pipelineSummary) print(w io.Writer) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "\n%s: %s\n", s.Name, s.verdict())
-	fmt.Fprintf(t, "  frames\t%d received, %d decoded, %.1f fps%s\n", s.Frames.Received, s.Frames.Decoded, s.FPS, dropped(s.Frames.Dropped))
-	fmt.Fprintf(t, "  latency\tp50 %.0f ms, p95 %.0f ms, p99 %.0f ms from the last packet to the sinks\n", s.Latency.P50, s.Latency.P95, s.Latency.P99)
-	for _, n := range s.Nodes {
-		fmt.Fprintf(t, "  %s\t%d frames, p50 %.1f ms, p95 %.1f ms%s%s\n", n.Name, n.Frames, n.Process.P50, n.Process.P95, dropped(n.Dropped), failed(n.Errors))
-	}
-	if s.KeyframeRequests+s.Reconnects > 0 {
-		fmt.Fprintf(t, "  network\t%d keyframes requested, %d reconnects\n", s.KeyframeRequests, s.Reconnects)
-	}
-	fmt.Fprintf(t, "  commands\t%s\n", outcomes(s.Commands))
-	for _, c := range s.CommandList[max(0, len(s.CommandList)-maxListed):] {
-		fmt.Fprintf(t, "\t%s %s %s: %s%s\n", c.Time.Format("15:04:05.000"), c.Command, arguments(c.Args), c.Outcome, because(c))
-	}
-	_ = t.Flush() // as with every other line for the terminal
-}
-
-func (s *pipelineSummary) verdict() string {
-	if s.Error != "" {
-		return "failed after " + (time.Duration(s.Seconds*1e3) * time.Millisecond).String()
-	}
-	return fmt.Sprintf("%.1f s", s.Seconds)
-}
-
-func dropped(reasons map[string]uint64) string {
-	var parts []string
-	for _, r := range slices.Sorted(maps.Keys(reasons)) {
-		if reasons[r] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", reasons[r], r))
-		}
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return ", dropped: " + strings.Join(parts, ", ")
-}
-
-func failed(n uint64) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", %d errors", n)
-}
-
-func outcomes(counts map[pipeline.Outcome]uint64) string {
-	var parts []string
-	for _, o := range slices.Sorted(maps.Keys(counts)) {
-		parts = append(parts, fmt.Sprintf("%d %s", counts[o], o))
-	}
-	if len(parts) == 0 {
-		return "none"
-	}
-	return strings.Join(parts, ", ")
-}
-
-func arguments(args map[string]any) string {
-	text, err := json.Marshal(args)
-	if err != nil || len(args) == 0 {
-		return "{}"
-	}
-	return string(text)
-}
-
-func because(c pipeline.CommandRecord) string {
-	if c.Outcome == pipeline.CommandSent {
-		return fmt.Sprintf(" (%.1f ms)", float64(c.RoundTrip.Microseconds())/1000)
-	}
-	if c.Reason != "" {
-		return ": " + c.Reason
-	}
-	return ""
-}
-
-// errOf returns the text of an error on one line, or "".
-func errOf(err error) string {
-	if err == nil {
-		return ""
-	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	return thousandths(cpu.Seconds()), u.Maxrss * 1024 // Linux counts in KiB
 }

@@ -1,0 +1,290 @@
+package app
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
+)
+
+func TestFramesEndsARun(t *testing.T) {
+	t.Parallel()
+	path := write(t, "p.yaml", "name: p\nsources: {cam: {file: \""+clip(t)+"\"}}\nsinks: [{name: lines, type: jsonl, config: {path: DIR/l.jsonl}}]\n")
+	summary := filepath.Join(t.TempDir(), "new", "s.json")
+	var v invocation
+	if code := v.main(t, "run", path, "--frames", "7", "--summary", summary); code != exitDone {
+		t.Fatalf("exit %d:\n%s", code, v.err.String())
+	}
+	if n := wholeLines(t, filepath.Join(filepath.Dir(path), "l.jsonl")); n != 7 {
+		t.Errorf("%d lines, want 7", n)
+	}
+	s := readSummary(t, summary)
+	got := map[string]any{"frames": s["frames"], "name": s["name"], "reconnects": s["reconnects"], "commands": s["commands"]}
+	want := map[string]any{
+		"name": "p", "reconnects": 0.0, "commands": map[string]any{},
+		"frames": map[string]any{"received": 7.0, "decoded": 7.0, "dropped": map[string]any{}},
+	}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDurationEndsARun(t *testing.T) {
+	t.Parallel()
+	path := write(t, "p.yaml", "sources: {cam: {file: \""+clip(t)+"\", loop: true, realtime: true}}\nsinks: [{name: out, type: discard}]\n")
+	summary := filepath.Join(t.TempDir(), "s.json")
+	var v invocation
+	if code := v.main(t, "run", path, "--duration", "500ms", "--summary", summary); code != exitDone {
+		t.Fatalf("exit %d:\n%s", code, v.err.String())
+	}
+	if s := readSummary(t, summary)["seconds"].(float64); s < 0.5 {
+		t.Errorf("ended after %v s, want 0.5", s)
+	}
+}
+
+// The summary of a run with a model has all that design wants of it.
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	path := write(t, "p.yaml", strings.ReplaceAll(`
+name: p
+session: {url: "URL"}
+sources: {cam: {track: main_video}}
+stages: [{name: soft, type: blur}]
+sinks:
+- name: steer
+  type: command
+  when: frame.seq >= 3
+  config: {command: set_brightness, data: {brightness: 1.5}}
+`, "URL", srv.URL()))
+	summary := filepath.Join(t.TempDir(), "s.json")
+	var v invocation
+	if code := v.main(t, "run", path, "--frames", "20", "--summary", summary); code != exitDone {
+		t.Fatalf("exit %d:\n%s", code, v.err.String())
+	}
+	s := readSummary(t, summary)
+	if diff := cmp.Diff(s["commands"], any(map[string]any{"sent": 1.0})); diff != "" {
+		t.Error(diff)
+	}
+	command := s["command_list"].([]any)[0]
+	if got := at(t, command, "command"); got != "set_brightness" {
+		t.Errorf("command: %v", got)
+	}
+	if got := at(t, command, "outcome"); got != "sent" {
+		t.Errorf("outcome: %v", got)
+	}
+	var names []string
+	for _, n := range s["nodes"].([]any) {
+		names = append(names, at(t, n, "name").(string))
+		_, timed := n.(map[string]any)["process_ms"]
+		if source := at(t, n, "name") == "cam"; timed == source {
+			t.Errorf("%v: process_ms: %v", names[len(names)-1], timed)
+		}
+	}
+	if want := []string{"cam", "soft", "steer"}; !slices.Equal(names, want) {
+		t.Errorf("nodes %v, want %v", names, want)
+	}
+	if got := at(t, s, "frames", "received").(float64); got < 20 {
+		t.Errorf("received %v, want 20 at least", got)
+	}
+	for _, key := range []string{"seconds", "fps", "cpu_seconds", "peak_memory_bytes"} {
+		if got := s[key].(float64); got <= 0 {
+			t.Errorf("%s: %v, want more than 0", key, got)
+		}
+	}
+	if got := at(t, s, "latency_ms", "p95").(float64); got <= 0 {
+		t.Errorf("latency_ms.p95: %v, want more than 0", got)
+	}
+	for _, line := range []string{"p: ", "  frames ", "  latency ", "  commands   1 sent\n", `set_brightness {"brightness":1.5}: sent (`, "\n  soft ", "  process "} {
+		if !strings.Contains(v.err.String(), line) {
+			t.Errorf("the terminal's summary has no %q:\n%s", line, v.err.String())
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	t.Parallel()
+	path := write(t, "p.yaml", "name: p\nsources: {cam: {file: nothing.mp4}}\nsinks: [{name: out, type: discard}]\n")
+	var v invocation
+	if code := v.main(t, "run", path, "--frames", "3", "--set", "cam.file="+clip(t), "--set", "name=other"); code != exitDone {
+		t.Fatalf("exit %d:\n%s", code, v.err.String())
+	}
+	if !strings.Contains(v.err.String(), "\nother: ") {
+		t.Errorf("the name was not changed:\n%s", v.err.String())
+	}
+}
+
+// --sim needs no key, no server, and nothing else that the sessions of a file
+// are made of.
+func TestSim(t *testing.T) {
+	t.Parallel()
+	const rest = `
+sources: {cam: {track: main_video}}
+sinks:
+- {name: out, type: discard}
+`
+	tests := []struct{ name, file, said string }{
+		{"a model without a key", "session: {model: reactor/x2}" + rest, ""},
+		{"a variable that is not set", "session: {model: reactor/x2, api_key: \"${MY_KEY}\", ice_servers: [\"turn:${MY_TURN}\"]}" + rest, ""},
+		{"a local runtime", "session: {url: \"http://localhost:1\"}" + rest, ""},
+		{"another clip", "session: {sim: {clip: no.mp4}}" + rest, ""},
+		{"a session that the environment completes", "session:" + rest, ""},
+		{"sessions by name", "sessions: {a: {model: reactor/x2, token: \"${MY_TOKEN}\"}, b: {url: \"http://localhost:1\"}}\n" +
+			"sources: {cam: {track: main_video, session: a}, other: {track: second_video, session: b}}\n" +
+			"sinks: [{name: out, type: discard, from: cam}, {name: more, type: discard, from: other}]\n", "session=b"},
+		{"no session at all", "sources: {cam: {file: \"" + clip(t) + "\"}}\nsinks: [{name: out, type: discard}]\n", ""},
+		{"start commands that wait", `
+session:
+  model: reactor/x2
+  start:
+  - {command: set_scene, data: {scene: harbour, sounds: [gulls]}, wait: scene_loaded}
+  - {command: set_prompt, data: {prompt: rain}, wait: prompt_accepted}
+sources: {cam: {track: main_video}}
+sinks:
+- {name: out, type: discard}
+- {name: steer, type: command, when: frame.seq >= 2, config: {command: turn_around, data: {speed: 3}}}
+`, "turn_around {\"speed\":3}: sent ("},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := write(t, "p.yaml", tt.file)
+			var v invocation
+			if code := v.main(t, "run", path, "--sim", clip(t), "--frames", "10"); code != exitDone {
+				t.Fatalf("exit %d:\n%s", code, v.err.String())
+			}
+			if !strings.Contains(v.err.String(), tt.said) {
+				t.Errorf("no %q in:\n%s", tt.said, v.err.String())
+			}
+		})
+	}
+}
+
+// One pipeline that fails leaves the others alone, says so at once, and makes
+// the exit code 1.
+func TestSeveral(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Dir(write(t, "good.yaml", "name: good\nsources: {cam: {file: \""+clip(t)+"\", loop: true, realtime: true}}\nsinks: [{name: out, type: discard}]\n"))
+	if err := os.WriteFile(filepath.Join(dir, "bad.yml"), []byte("name: bad\nsources: {cam: {file: no.mp4}}\nsinks: [{name: out, type: discard}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	summary := filepath.Join(dir, "s.json")
+	var v invocation
+	stop := v.start(t, "run", dir, "--summary", summary)
+	v.err.waitFor(t, `level=ERROR msg="pipeline failed" pipeline=bad err="`)
+	if strings.Contains(v.err.String(), "good: ") {
+		t.Errorf("the other has ended:\n%s", v.err.String())
+	}
+	if code := stop(); code != exitConfig && code != exitFailed {
+		t.Errorf("exit %d, want %d", code, exitFailed)
+	}
+	if diff := cmp.Diff(lastLine(v.err.String()), "reactorpipe: pipeline bad failed"); diff != "" {
+		t.Error(diff)
+	}
+	pipelines := readSummary(t, summary)["pipelines"].([]any)
+	if len(pipelines) != 1 || at(t, pipelines[0], "name") != "good" {
+		t.Errorf("pipelines of the summary: %v", pipelines)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	path := write(t, "p.yaml", `
+session: {model: reactor/x2}
+sources: {cam: {track: main_video}}
+stages: [{name: soft, type: blur}, {name: small, type: resize, config: {width: 64}}]
+sinks: [{name: out, type: discard}]
+`)
+	var v invocation
+	if code := v.main(t, "validate", path, "../../configs/quickstart.yaml"); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	want := path + ": ok (1 source, 2 stages, 1 sink)\n../../configs/quickstart.yaml: ok (1 source, 2 stages, 5 sinks)\n"
+	if diff := cmp.Diff(v.out.String(), want); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Ctrl-C drains: files are finished and the session is ended at the server.
+func TestCtrlC(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	path := write(t, "p.yaml", strings.ReplaceAll(`
+name: p
+session: {url: "URL"}
+sources: {cam: {track: main_video}}
+sinks:
+- {name: video, type: record, config: {path: DIR/v.mp4}}
+- {name: lines, type: jsonl, config: {path: DIR/l.jsonl}}
+`, "URL", srv.URL()))
+	var v invocation
+	stop := v.start(t, "run", path)
+	v.err.waitFor(t, "msg=recording")
+	begun := time.Now()
+	if code := stop(); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("drained in %s", took)
+	}
+	if n := srv.Sessions(); n != 0 {
+		t.Errorf("%d sessions at the server, want 0", n)
+	}
+	dir := filepath.Dir(path)
+	lines := wholeLines(t, filepath.Join(dir, "l.jsonl"))
+	shown, err := pictures(t, filepath.Join(dir, "v.mp4"))
+	if err != nil || lines == 0 || shown != lines {
+		t.Errorf("%d pictures recorded (%v), %d lines", shown, err, lines)
+	}
+}
+
+// Ctrl-C while a server is waited for is no failure.
+func TestCtrlCBeforeTheSession(t *testing.T) {
+	t.Parallel()
+	path := write(t, "p.yaml", strings.ReplaceAll(watching, "URL", "http://"+freePort(t)))
+	var v invocation
+	stop := v.start(t, "run", path, "--set", "session.wait=60s")
+	v.err.waitFor(t, "session not open yet")
+	if code := stop(); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+}
+
+// on_exit: leave goes without a word about the session.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, func(c *sessiontest.Config) { c.OrphanTimeout = -1 })
+	var v invocation
+	if code := v.main(t, "run", watch(t, srv.URL()), "--frames", "2", "--set", "session.on_exit=leave"); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	if n := srv.Sessions(); n != 1 {
+		t.Errorf("%d sessions at the server, want 1", n)
+	}
+}
+
+// A log for machines has nothing in it but JSON, and the name of the pipeline.
+func TestLogOfJSON(t *testing.T) {
+	t.Parallel()
+	path := write(t, "p.yaml", strings.ReplaceAll(watching, "URL", "http://"+freePort(t)))
+	var v invocation
+	if code := v.main(t, "run", path, "--log-format", "json", "--set", "session.wait=300ms"); code != exitFailed {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	var last map[string]any
+	for line := range strings.Lines(v.err.String()) {
+		last = nil
+		if err := json.Unmarshal([]byte(line), &last); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+	if last["level"] != "ERROR" || last["msg"] != "run failed" || !strings.HasPrefix(last["err"].(string), "no session with ") {
+		t.Errorf("last: %v", last)
+	}
+}

@@ -1,0 +1,104 @@
+package app
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// process is the program in a process of its own.
+type process struct {
+	cmd *exec.Cmd
+	err screenshot
+}
+
+func spawn(t *testing.T, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: exec.Command(self, args...)}
+	p.cmd.Env = append(os.Environ(), beTheProgram+"=1")
+	p.cmd.Stderr = &p.err
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if p.cmd.ProcessState == nil {
+			p.cmd.Process.Kill()
+			p.cmd.Wait()
+		}
+	})
+	return p
+}
+
+// end sends a signal and returns how the process ended.
+func (p *process) end(t *testing.T, s os.Signal) *os.ProcessState {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := p.cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return p.cmd.ProcessState
+}
+
+const recording = `
+name: p
+session: {url: "URL"}
+sources: {cam: {track: main_video}}
+sinks:
+- {name: video, type: record, config: {path: DIR/v.mp4}}
+- {name: lines, type: jsonl, config: {path: DIR/l.jsonl}}
+`
+
+// A service manager's SIGTERM drains, as Ctrl-C does.
+func TestSIGTERM(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	path := write(t, "p.yaml", strings.ReplaceAll(recording, "URL", srv.URL()))
+	p := spawn(t, "run", path, "--admin", "off")
+	p.err.waitFor(t, "msg=recording")
+	if state := p.end(t, syscall.SIGTERM); state.ExitCode() != exitDone {
+		t.Errorf("%s:\n%s", state, p.err.String())
+	}
+	if n := srv.Sessions(); n != 0 {
+		t.Errorf("%d sessions at the server, want 0", n)
+	}
+	if !strings.Contains(p.err.String(), "\np: ") {
+		t.Errorf("no summary:\n%s", p.err.String())
+	}
+	dir := filepath.Dir(path)
+	lines := wholeLines(t, filepath.Join(dir, "l.jsonl"))
+	shown, err := pictures(t, filepath.Join(dir, "v.mp4"))
+	if err != nil || lines == 0 || shown != lines {
+		t.Errorf("%d pictures recorded (%v), %d lines", shown, err, lines)
+	}
+}
+
+// After SIGKILL a recording plays, but for its last second.
+func TestSIGKILL(t *testing.T) {
+	t.Parallel()
+	const fps = 30 // of the model's clip
+	srv := serve(t)
+	path := write(t, "p.yaml", strings.ReplaceAll(recording, "URL", srv.URL()))
+	p := spawn(t, "run", path, "--admin", "off")
+	lines := filepath.Join(filepath.Dir(path), "l.jsonl")
+	written := func() int {
+		text, _ := os.ReadFile(lines) // it may not be there yet
+		return strings.Count(string(text), "\n")
+	}
+	eventually(t, func() bool { return written() > 3*fps }, func() string { return p.err.String() })
+	p.end(t, syscall.SIGKILL)
+	shown, err := pictures(t, filepath.Join(filepath.Dir(path), "v.mp4"))
+	if least := written() - fps; shown < least {
+		t.Errorf("%d pictures play (%v), want %d at least", shown, err, least)
+	}
+}
