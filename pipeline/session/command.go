@@ -19,6 +19,9 @@ func (s *Session) Command(ctx context.Context, name string, args map[string]any)
 	if errors.Is(err, pipeline.ErrNotReady) {
 		return reply, err // nothing was sent; who tries again would fill the ledger
 	}
+	if errors.Is(err, pipeline.ErrNotReady) {
+		return reply, err
+	}
 	record.Settle(reply, err, s.cfg.Clock.Now().Sub(record.Time))
 	s.ledger.Note(record)
 	return reply, err
@@ -111,12 +114,11 @@ func refused(name string, err error) error {
 	return &refusal{&pipeline.Refused{Command: name, Code: e.Code, Reason: e.Message}, err}
 }
 
-// translate gives err the sentinel of package pipeline that fits it.
+// translate gives err the sentinel of package pipeline that fits it. A session
+// that is over for good was lost too, but nothing is gained by trying again.
 func translate(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sdk.ErrNotReady), errors.Is(err, sdk.ErrDisconnected):
+	var e *sdk.Error
+	if errors.Is(err, sdk.ErrNotReady) || errors.As(err, &e) && e.Code == sdk.CodeDisconnected {
 		return fmt.Errorf("%w: %w", pipeline.ErrNotReady, err)
 	}
 	return err

@@ -83,7 +83,7 @@ func (s *Session) giveUp(err error, waited time.Duration) error {
 	case errors.Is(err, sdk.ErrNotFound):
 		return pipeline.Invalid(fmt.Errorf("model %q: %w", s.model(), err))
 	case mayPass(err):
-		return fmt.Errorf("no session with %s after %s: %w", s.model(), waited.Round(time.Second), err)
+		return fmt.Errorf("no session with %s after %s: %w", s.model(), waited.Round(100*time.Millisecond), err)
 	}
 	return fmt.Errorf("session with %s: %w", s.model(), err)
 }

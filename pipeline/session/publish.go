@@ -18,6 +18,9 @@ func (s *Session) Publish(ctx context.Context, p pipeline.Publish) (pipeline.Sam
 		return nil, err
 	}
 	publication, err := track.Publish(ctx, sdk.PublishConfig{Codec: p.Codec})
+	if errors.Is(err, sdk.ErrNoCodec) {
+		return nil, pipeline.Invalid(err)
+	}
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -86,14 +89,13 @@ func (w *writer) Codec() string { return w.publication.Codec() }
 
 // WriteSample sends one access unit.
 func (w *writer) WriteSample(s pipeline.Sample) error {
-	err := w.publication.WriteSample(sdk.Sample{Data: s.Data, PTS: s.PTS, CaptureTime: s.CaptureTime, UserData: s.UserData})
-	if errors.Is(err, sdk.ErrNotReady) {
-		return fmt.Errorf("%w: %w", pipeline.ErrNotReady, err)
-	}
-	return err
+	return translate(w.publication.WriteSample(sdk.Sample{
+		Data: s.Data, PTS: s.PTS, CaptureTime: s.CaptureTime, UserData: s.UserData,
+	}))
 }
 
-// Close gives the track back.
+// Close gives the track back. It waits for a call-back that runs, so it is not
+// for call-backs.
 func (w *writer) Close() error {
 	w.once.Do(func() { close(w.done) })
 	w.wg.Wait()

@@ -150,7 +150,13 @@ func (s *Session) await(ctx context.Context, messageType string) func() error {
 				return nil
 			}
 		}
-		return fmt.Errorf("the model did not say %q within %s", messageType, s.cfg.Spec.Wait)
+		switch err := ctx.Err(); {
+		case errors.Is(err, context.DeadlineExceeded):
+			return fmt.Errorf("the model did not say %q within %s", messageType, s.cfg.Spec.Wait)
+		case err != nil:
+			return err
+		}
+		return live.Err()
 	}
 }
 
@@ -165,7 +171,7 @@ func (s *Session) Close(ctx context.Context) error {
 		return nil
 	}
 	if s.cfg.Spec.OnExit == "leave" {
-		return errors.Join(live.Leave(ctx), live.Close())
+		return live.Leave(ctx)
 	}
 	return live.Close()
 }
