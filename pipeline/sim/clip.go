@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"io"
 	"math"
 	"time"
 
@@ -30,9 +29,12 @@ type clip struct {
 	file    *ffmpeg.File
 	decoder decode.Decoder
 	queue   []decode.Picture
-	base    time.Duration
-	end     time.Duration
-	drained bool
+	base    time.Duration // of the present round
+	end     time.Duration // of the pictures so far: where the next round begins
+	drained bool          // the decoder has given all of this round
+
+	last    time.Duration // when a picture was asked for
+	skipped time.Duration // in which nobody asked: the clip stood still
 }
 
 func openClip(path string) (*clip, error) {
@@ -47,8 +49,18 @@ func openClip(path string) (*clip, error) {
 	return &clip{file: file, decoder: decoder}, nil
 }
 
+// longestGap is how long a clip goes on unseen. After a longer time without
+// viewers it goes on where it was: to decode all that nobody saw would keep the
+// first of them waiting.
+const longestGap = time.Second
+
 // next shows the newest picture that is due at t.
 func (c *clip) next(m *mat.Image, t time.Duration) error {
+	if gap := t - c.last; gap > longestGap {
+		c.skipped += gap
+	}
+	c.last = t
+	t -= c.skipped
 	for len(c.queue) < 2 || c.queue[1].Unit.PTS <= t {
 		if err := c.advance(); err != nil {
 			return err
@@ -72,17 +84,7 @@ func (c *clip) advance() error {
 	if c.drained {
 		return c.again()
 	}
-	au, err := c.file.Next()
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	var got []decode.Picture
-	if err != nil {
-		c.drained = true
-		got, err = c.decoder.Flush()
-	} else {
-		got, err = c.decoder.Decode(au)
-	}
+	got, err := c.decode()
 	for _, p := range got {
 		p.Unit.PTS += c.base
 		c.end = max(c.end, p.Unit.PTS+time.Duration(float64(time.Second)/c.file.FPS()))
@@ -92,6 +94,17 @@ func (c *clip) advance() error {
 		return nil
 	}
 	return err
+}
+
+// decode returns the pictures of one more unit, or what the decoder holds at the
+// end. A clip that cannot be read any further ends there.
+func (c *clip) decode() ([]decode.Picture, error) {
+	au, err := c.file.Next()
+	if err != nil {
+		c.drained = true
+		return c.decoder.Flush()
+	}
+	return c.decoder.Decode(au)
 }
 
 func (c *clip) again() error {

@@ -40,10 +40,14 @@ type Config struct {
 	Bitrate int
 	// Delay is how long after a command its effect is seen.
 	Delay time.Duration
+	// Loss is the share of the packets sent that get lost, 0 to 1.
+	Loss float64
 	// SessionLimit ends each session after that time; 0 does not.
 	SessionLimit time.Duration
 	Surface      Surface
 	Log          *slog.Logger // nothing is logged if nil
+
+	newEncoder func(encode.Config) (encode.Encoder, error) // ffmpeg's if nil
 }
 
 // Validate says what is wrong with c.
@@ -57,6 +61,12 @@ func (c *Config) Validate() error {
 	}
 	if c.FPS < 0 || c.FPS > maxFPS {
 		errs = append(errs, fmt.Errorf("fps: must be 0 to %d, got %g", maxFPS, c.FPS))
+	}
+	if c.Bitrate < 0 {
+		errs = append(errs, fmt.Errorf("bitrate: must not be negative, got %d", c.Bitrate))
+	}
+	if c.Loss < 0 || c.Loss > 1 {
+		errs = append(errs, fmt.Errorf("loss: must be 0 to 1, got %g", c.Loss))
 	}
 	return errors.Join(errs...)
 }
@@ -72,7 +82,9 @@ func (c Config) complete() Config {
 	if c.Name == "" {
 		c.Name = "sim"
 	}
-	if c.Codec == "" {
+	if codec, err := decode.ParseCodec(c.Codec); err == nil { // Validate has seen it
+		c.Codec = string(codec)
+	} else {
 		c.Codec = string(decode.VP8)
 	}
 	if c.FPS == 0 {
@@ -83,6 +95,9 @@ func (c Config) complete() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.newEncoder == nil {
+		c.newEncoder = func(e encode.Config) (encode.Encoder, error) { return ffmpeg.New(e) }
 	}
 	c.Surface = c.Surface.merge()
 	return c
@@ -95,7 +110,9 @@ type Server struct {
 	pictures pictures
 	scene    *scene
 	canvas   *mat.Image
-	encoders map[string]encode.Encoder // by codec, made when first wanted
+	encoders map[viewed]encode.Encoder // made when first wanted
+
+	complained time.Time // of a picture that could not be shown
 
 	frames, inputs atomic.Uint64
 	cancel         context.CancelFunc
@@ -104,6 +121,9 @@ type Server struct {
 	err            error // of closing
 }
 
+// viewed is what an encoder is for.
+type viewed struct{ output, codec string }
+
 // Serve serves the model until ctx ends or Close is called. Close is needed in
 // both cases. A configuration that makes no sense, or a clip that cannot be
 // played, is pipeline.ErrInvalid.
@@ -111,7 +131,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, pipeline.Invalid(err)
 	}
-	s := &Server{cfg: cfg.complete(), scene: newScene(), encoders: make(map[string]encode.Encoder)}
+	s := &Server{cfg: cfg.complete(), scene: newScene(), encoders: make(map[viewed]encode.Encoder)}
 	if err := s.openPictures(); err != nil {
 		return nil, err
 	}
@@ -124,6 +144,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.server.SetLoss(sessiontest.Loss{Drop: s.cfg.Loss})
 	s.wg.Go(func() { s.show(ctx) })
 	s.wg.Go(func() { s.tell(ctx) })
 	return s, nil
@@ -152,10 +173,10 @@ func (s *Server) openPictures() error {
 		width, height = c.file.Size()
 	}
 	if s.cfg.Width == 0 {
-		s.cfg.Width = width &^ 1
+		s.cfg.Width = even(width)
 	}
 	if s.cfg.Height == 0 {
-		s.cfg.Height = height &^ 1
+		s.cfg.Height = even(height)
 	}
 	var err error
 	if s.canvas, err = mat.New(s.cfg.Width, s.cfg.Height); err != nil {
@@ -163,6 +184,9 @@ func (s *Server) openPictures() error {
 	}
 	return nil
 }
+
+// even rounds a clip's size to what every codec can encode.
+func even(n int) int { return max(2, n&^1) }
 
 // URL is where the model answers, "http://host:port".
 func (s *Server) URL() string { return s.server.URL() }
@@ -201,15 +225,29 @@ func (s *Server) show(ctx context.Context) {
 		case <-tick.C:
 			// The time that a tick carries may be older than the last picture's.
 			if err := s.picture(time.Since(begun)); err != nil {
-				s.cfg.Log.Error("no more pictures", "err", err)
-				return
+				s.complain(err)
 			}
 		}
 	}
 }
 
+// complaintInterval is how often the same trouble is logged.
+const complaintInterval = 10 * time.Second
+
+// complain says, now and then, that pictures are missing: the next one may be
+// better.
+func (s *Server) complain(err error) {
+	now := time.Now()
+	if !s.complained.IsZero() && now.Sub(s.complained) < complaintInterval {
+		return
+	}
+	s.complained = now
+	s.cfg.Log.Warn("picture not shown", "err", err)
+}
+
 // picture sends one picture to everybody who watches.
 func (s *Server) picture(t time.Duration) error {
+	var errs []error
 	drawn := false
 	for _, name := range s.cfg.Surface.Outputs {
 		output := s.server.Output(name)
@@ -221,14 +259,14 @@ func (s *Server) picture(t time.Duration) error {
 				drawn = true
 			}
 			if err := s.send(output, d, t); err != nil {
-				return err
+				errs = append(errs, err)
 			}
 		}
 	}
 	if drawn {
 		s.frames.Add(1)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *Server) draw(t time.Duration) error {
@@ -239,13 +277,16 @@ func (s *Server) draw(t time.Duration) error {
 }
 
 func (s *Server) send(output *sessiontest.Output, d sessiontest.Demand, t time.Duration) error {
-	e, err := s.encoder(output.Track().Name, d.Codec)
+	to := viewed{output.Track().Name, d.Codec}
+	e, err := s.encoder(to)
 	if err != nil {
 		return err
 	}
 	packets, err := e.Encode(s.canvas, t, d.Keyframe)
 	if err != nil {
-		return fmt.Errorf("encode: %w", err)
+		// The next picture gets a new encoder, which begins with a keyframe.
+		delete(s.encoders, to)
+		return errors.Join(fmt.Errorf("encode %s: %w", d.Codec, err), e.Close())
 	}
 	for _, p := range packets {
 		output.Send(sessiontest.Sample{Codec: d.Codec, Data: p.Data, PTS: p.PTS, Keyframe: p.Keyframe})
@@ -253,19 +294,17 @@ func (s *Server) send(output *sessiontest.Output, d sessiontest.Demand, t time.D
 	return nil
 }
 
-// encoder returns the encoder of one output in one codec.
-func (s *Server) encoder(output, codec string) (encode.Encoder, error) {
-	key := output + " " + codec
-	if e := s.encoders[key]; e != nil {
+func (s *Server) encoder(to viewed) (encode.Encoder, error) {
+	if e := s.encoders[to]; e != nil {
 		return e, nil
 	}
-	e, err := ffmpeg.New(encode.Config{
-		Codec: decode.Codec(codec), Width: s.cfg.Width, Height: s.cfg.Height, FPS: s.cfg.FPS, Bitrate: s.cfg.Bitrate,
+	e, err := s.cfg.newEncoder(encode.Config{
+		Codec: decode.Codec(to.codec), Width: s.cfg.Width, Height: s.cfg.Height, FPS: s.cfg.FPS, Bitrate: s.cfg.Bitrate,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("encoder for %s: %w", codec, err)
+		return nil, fmt.Errorf("encoder for %s: %w", to.codec, err)
 	}
-	s.encoders[key] = e
+	s.encoders[to] = e
 	return e, nil
 }
 
