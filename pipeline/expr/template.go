@@ -8,8 +8,10 @@ import (
 	"strings"
 )
 
-// Template is a text with expressions between {{ and }}. The zero value is "".
-// Copies share what Check compiles.
+// Template is a text with expressions between {{ and }}, such as
+// "{{ len(people.detections) }} people".
+//
+// The zero value is "". Copies share what Check compiles.
 type Template struct {
 	source string
 	parts  []*part

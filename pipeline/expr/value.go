@@ -10,8 +10,10 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
-// Value is any YAML value whose texts are templates: what `data:` holds. The
-// zero value is nil. Copies share what Check compiles.
+// Value is any YAML value. Its texts are templates: what stands between {{ and
+// }} in them is computed, all else is literal.
+//
+// The zero value is nil. Copies share what Check compiles.
 type Value struct {
 	// root is a scalar, a Template, a []any or a map[string]any of such.
 	root any

@@ -14,7 +14,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
-// FileConfig names a video file and how it is played.
+// FileConfig is the source that plays a video file.
 type FileConfig struct {
 	// File is the path of the video, relative to the pipeline's file. Any
 	// container and codec that FFmpeg reads.
@@ -24,7 +24,7 @@ type FileConfig struct {
 	// Realtime plays at the file's own rate, as a live source that does not
 	// wait. Otherwise every frame is read, as fast as the graph takes them.
 	Realtime bool `yaml:"realtime"`
-	// Threads that the decoder may use for one picture.
+	// Threads that the decoder may use for one picture; 0 is 1.
 	Threads int `yaml:"threads"`
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
-// MessageConfig chooses messages of a model.
+// MessageConfig is the source that yields the messages of the model, as frames
+// without pixels.
 type MessageConfig struct {
 	// Message is the type of the messages, "*" for all.
 	Message string `yaml:"message"`

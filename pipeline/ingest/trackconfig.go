@@ -8,16 +8,16 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
-// TrackConfig chooses a track of the session and how it is received.
+// TrackConfig is the source that receives and decodes a track of the session.
 type TrackConfig struct {
 	// Track is the name of the model's output track.
 	Track string `yaml:"track"`
 	// Codecs to offer, the most wanted first. The server's order decides among
 	// them.
-	Codecs []string `yaml:"codecs"`
+	Codecs []string `yaml:"codecs" oneof:"vp8,vp9,h264,h265,av1"`
 	// OnLoss says what is shown between a loss and the next keyframe: freeze
 	// lets no damaged picture through, show lets them.
-	OnLoss OnLoss `yaml:"on_loss"`
+	OnLoss OnLoss `yaml:"on_loss" oneof:"freeze,show"`
 	// Threads that the decoder may use for one picture; more than one helps
 	// above 1080p.
 	Threads int `yaml:"threads"`

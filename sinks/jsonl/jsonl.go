@@ -18,7 +18,7 @@ type Config struct {
 	Path outfile.Path `yaml:"path"`
 	// Exists says what becomes of a file that is there already: append to it,
 	// rename (the new one gets a number), overwrite it, or fail.
-	Exists outfile.Exists `yaml:"exists"`
+	Exists outfile.Exists `yaml:"exists" oneof:"append,rename,overwrite,fail"`
 }
 
 // Default appends.

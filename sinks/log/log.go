@@ -19,8 +19,8 @@ type Config struct {
 	// Message of the line, computed from the frame; "frame" or "message" where
 	// nothing is said. A frame for which it is absent has no line.
 	Message expr.Template `yaml:"message"`
-	// Level of the line: debug, info, warn or error.
-	Level string `yaml:"level"`
+	// Level of the line.
+	Level string `yaml:"level" oneof:"debug,info,warn,error"`
 	// Limit is how many lines there are at most; those that were left out are
 	// counted on the next one.
 	Limit config.Rate `yaml:"limit"`

@@ -16,14 +16,16 @@ import (
 type Config struct {
 	// Track of the model that the pictures go into.
 	Track string `yaml:"track"`
-	// Codec to send: vp8, vp9 or h264. Where nothing is said the answer to the
-	// session's offer decides.
-	Codec decode.Codec `yaml:"codec"`
+	// Codec to send. Where nothing is said the answer to the session's offer
+	// decides.
+	Codec decode.Codec `yaml:"codec" oneof:"vp8,vp9,h264"`
 	// FPS is how many pictures a second are sent at most.
 	FPS config.Rate `yaml:"fps"`
-	// Width and Height that pictures are scaled to, in pixels. One alone keeps
-	// the proportions, none keeps the size. Odd sizes lose a row or column.
-	Width  int `yaml:"width"`
+	// Width that pictures are scaled to, in pixels. 0 keeps the proportions, or
+	// with height the size. An odd one loses a column.
+	Width int `yaml:"width"`
+	// Height that pictures are scaled to, in pixels. 0 keeps the proportions, or
+	// with width the size. An odd one loses a row.
 	Height int `yaml:"height"`
 	// Bitrate that is aimed at; the connection may bring it down for a while.
 	Bitrate config.Bitrate `yaml:"bitrate"`

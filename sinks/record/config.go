@@ -22,9 +22,9 @@ type Config struct {
 	Path outfile.Path `yaml:"path"`
 	// Exists says what becomes of a file that is there already: rename (the new
 	// one gets a number), overwrite it, or fail.
-	Exists outfile.Exists `yaml:"exists"`
-	// Codec: h264, vp9, or in .mkv also vp8.
-	Codec decode.Codec `yaml:"codec"`
+	Exists outfile.Exists `yaml:"exists" oneof:"rename,overwrite,fail"`
+	// Codec of the video. vp8 is for .mkv only.
+	Codec decode.Codec `yaml:"codec" oneof:"h264,vp9,vp8"`
 	// Bitrate that is aimed at; 0 aims at a quality instead.
 	Bitrate config.Bitrate `yaml:"bitrate"`
 	// FPS is the usual number of pictures a second. Each is recorded when it

@@ -1,4 +1,5 @@
-// Package crop is the stage that cuts a rectangle out of pictures.
+// Package crop is the stage that cuts a rectangle out of pictures. What of it
+// lies outside of a picture is left away.
 package crop
 
 import (
@@ -42,8 +43,7 @@ func Register(r *pipeline.Registry) {
 	})
 }
 
-// Crop cuts a rectangle out of pictures. What of it lies outside of a picture is
-// left away.
+// Crop cuts a rectangle out of pictures.
 type Crop struct {
 	cfg Config
 }

@@ -1,5 +1,8 @@
 // Package motion is the stage that finds what moves, by the difference between
-// two pictures.
+// two pictures. It sets the measurement "motion", the share of the picture that
+// changed, 0 to 1, and a detection labelled "motion" for each moving area, whose
+// score is the share of its box that changed. On a picture that none came before
+// it sets nothing.
 package motion
 
 import (
@@ -53,10 +56,7 @@ func Register(r *pipeline.Registry) {
 	})
 }
 
-// Motion compares each picture with the one before. It sets the measurement
-// "motion", the share of the picture that changed, 0 to 1, and a detection
-// labelled "motion" for each moving area, whose score is the share of its box
-// that changed. On a picture that none came before it sets nothing.
+// Motion compares each picture with the one before.
 type Motion struct {
 	cfg      Config
 	previous gocv.Mat // empty before the first picture

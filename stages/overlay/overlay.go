@@ -22,7 +22,7 @@ type Config struct {
 	Stages []string `yaml:"stages"`
 	// Labels is what is written above a box: "full" (label, track number and
 	// score), "name" (the label alone) or "none".
-	Labels string `yaml:"labels"`
+	Labels string `yaml:"labels" oneof:"full,name,none"`
 	// Colors of boxes by label, such as {person: "#40ff40"}. Each label that is
 	// not named gets a colour by itself.
 	Colors map[string]rgb.Color `yaml:"colors"`
@@ -32,8 +32,8 @@ type Config struct {
 	// "{{ len(people.detections) }} people". It may have several lines. While a
 	// value in it is absent there is no caption.
 	Caption expr.Template `yaml:"caption"`
-	// CaptionAt is the edge that the caption is at: "top" or "bottom".
-	CaptionAt string `yaml:"caption_at"`
+	// CaptionAt is the edge of the picture that the caption is at.
+	CaptionAt string `yaml:"caption_at" oneof:"top,bottom"`
 
 	upstream []string // the stages that set something to draw
 }

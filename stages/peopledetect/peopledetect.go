@@ -1,5 +1,7 @@
 // Package peopledetect is the stage that finds people, with what OpenCV brings
-// along and no model file: histograms of oriented gradients.
+// along and no model file: histograms of oriented gradients. It sets a detection
+// labelled "person" for each person whom it sees upright and whole, those with
+// the highest score first.
 package peopledetect
 
 import (
@@ -23,9 +25,9 @@ type Config struct {
 	Width int `yaml:"width"`
 	// MinScore is the least score of a detection, 0 to 1.
 	MinScore float64 `yaml:"min_score"`
-	// Stride is the step of the search, in pixels: 4, 8 or 16. 4 finds a few more
+	// Stride is the step of the search, in pixels. 4 finds a few more
 	// people and takes four times as long.
-	Stride int `yaml:"stride"`
+	Stride int `yaml:"stride" oneof:"4,8,16"`
 	// Scale is the factor between two sizes of people that are looked for, above
 	// 1 and at most 2. 1.05 finds a few more people and takes twice as long.
 	Scale float64 `yaml:"scale"`
@@ -69,8 +71,7 @@ func Register(r *pipeline.Registry) {
 	})
 }
 
-// PeopleDetect sets a detection labelled "person" for each person whom it sees
-// upright and whole, those with the highest score first.
+// PeopleDetect finds people.
 type PeopleDetect struct {
 	cfg Config
 	hog *cv.HOG
