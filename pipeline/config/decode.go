@@ -492,21 +492,30 @@ func (c *component) checkItself(cfg any, scope *expr.Scope) {
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	fields := make(map[string]reflect.Value)
 	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		key, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		if strings.Contains(options, "inline") {
+		key, inline, ok := fieldKey(v.Type().Field(i))
+		switch {
+		case inline:
 			maps.Copy(fields, fieldsOf(v.Field(i)))
-			continue
+		case ok:
+			fields[key] = v.Field(i)
 		}
-		if key == "-" || !f.IsExported() {
-			continue
-		}
-		if key == "" {
-			key = strings.ToLower(f.Name)
-		}
-		fields[key] = v.Field(i)
 	}
 	return fields
+}
+
+// fieldKey returns the key that a file has for a field of a struct, if any, or
+// that the fields of the field belong to the struct itself.
+func fieldKey(f reflect.StructField) (key string, inline, ok bool) {
+	key, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	switch {
+	case strings.Contains(options, "inline"):
+		return "", true, false
+	case key == "-" || !f.IsExported():
+		return "", false, false
+	case key == "":
+		key = strings.ToLower(f.Name)
+	}
+	return key, false, true
 }
 
 // hasField says whether a configuration has a key.

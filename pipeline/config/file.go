@@ -30,18 +30,24 @@ type sessionFile struct {
 	URL string `yaml:"url"`
 	// Sim is a model simulated in this process.
 	Sim *Sim `yaml:"sim"`
-	// APIKey, by default that of REACTOR_API_KEY.
+	// APIKey is the key for the cloud, by default that of REACTOR_API_KEY.
 	APIKey string `yaml:"api_key"`
-	// Token, by default that of REACTOR_JWT. It goes before a key.
+	// Token that was made from a key, by default that of REACTOR_JWT. It goes
+	// before a key.
 	Token string `yaml:"token"`
 	// Start are commands for the begin of a session.
 	Start []startFile `yaml:"start"`
-	// OnExit is "end" or "leave".
-	OnExit string `yaml:"on_exit"`
+	// OnExit says what becomes of the session when the program ends.
+	OnExit string `yaml:"on_exit" oneof:"end,leave"`
 	// Wait is how long a server that is not there, or busy, is tried again.
 	Wait Duration `yaml:"wait"`
 	// ICEServers are URLs of STUN and TURN servers besides the session's own.
 	ICEServers []string `yaml:"ice_servers"`
+}
+
+// newSessionFile has the defaults.
+func newSessionFile() sessionFile {
+	return sessionFile{OnExit: "end", Wait: Duration(defaultWait)}
 }
 
 // startFile is one command of `start`.
@@ -54,11 +60,17 @@ type startFile struct {
 	Wait string `yaml:"wait"`
 }
 
+// sourceFile is what sources have in common. Their other keys are their kinds'.
+type sourceFile struct {
+	// Session that the source belongs to, where there are several.
+	Session string `yaml:"session"`
+}
+
 // nodeFile is what stages and sinks have in common.
 type nodeFile struct {
 	// Name, unique in the file.
 	Name string `yaml:"name"`
-	// Type is the kind.
+	// Type is the kind of the node.
 	Type string `yaml:"type"`
 	// From is the node whose frames come in: for a stage the one before it, for
 	// a sink the last stage, unless it says otherwise.
@@ -69,12 +81,12 @@ type nodeFile struct {
 	Rate Rate `yaml:"rate"`
 	// When is an expression: the node sees frames that it is true for.
 	When string `yaml:"when"`
-	// OnError says what becomes of a frame that the node fails on: drop, pass
-	// or stop.
-	OnError string `yaml:"on_error"`
+	// OnError says what becomes of a frame that the node fails on: it is
+	// dropped, passed on as it is, or stops the run.
+	OnError string `yaml:"on_error" oneof:"drop,pass,stop"`
 	// Session that the node uses, where there are several.
 	Session string `yaml:"session"`
-	// Config is the kind's own.
+	// Config are the settings of the kind.
 	Config *yaml.Node `yaml:"config"`
 }
 
@@ -93,12 +105,18 @@ type stageFile struct {
 	Deadline Duration `yaml:"deadline"`
 }
 
+// newStageFile has the defaults.
+func newStageFile() stageFile {
+	return stageFile{nodeFile: nodeFile{OnError: defaultOnError}, Workers: 1, Deadline: Duration(defaultDeadline)}
+}
+
 // sinkFile is one sink.
 type sinkFile struct {
 	nodeFile `yaml:",inline"`
-	// Edge says at which change of `when` the sink acts: rise, fall, change or
-	// while.
-	Edge string `yaml:"edge"`
+	// Edge says at which change of `when` the sink acts: as it becomes true or
+	// false, as its value differs from the last, or on every frame that it is
+	// true for. Its default is the kind's, while for most.
+	Edge string `yaml:"edge" oneof:"rise,fall,change,while"`
 	// Hold is how long `when` has to stay as it is before it counts.
 	Hold Duration `yaml:"hold"`
 	// Cooldown is the least time between two acts.
@@ -107,10 +125,13 @@ type sinkFile struct {
 	Queue *queueFile `yaml:"queue"`
 }
 
+// newSinkFile has the defaults.
+func newSinkFile() sinkFile { return sinkFile{nodeFile: nodeFile{OnError: defaultOnError}} }
+
 // queueFile is the queue of a sink.
 type queueFile struct {
-	// Depth is the most frames that wait.
+	// Depth is the most frames that wait. Its default is the kind's.
 	Depth int `yaml:"depth"`
-	// OnFull says what a full queue does: drop_oldest, drop_newest or block.
-	OnFull string `yaml:"on_full"`
+	// OnFull says what a full queue does. Its default is the kind's.
+	OnFull string `yaml:"on_full" oneof:"drop_oldest,drop_newest,block"`
 }

@@ -16,6 +16,7 @@ import (
 const (
 	defaultTTL      = time.Second
 	defaultDeadline = 5 * time.Second
+	defaultOnError  = "drop"
 )
 
 // node is a source, stage or sink while its file is checked.
@@ -90,7 +91,9 @@ func (l *loader) source(name string, key, n *yaml.Node) {
 	src.known = true
 	src.source.Type, _ = l.reg.Source(kinds[0])
 	if s := entry(n, "session"); s != nil {
-		c.value(s, settable(&src.source.Session), "session")
+		var f sourceFile
+		c.value(s, settable(&f.Session), "session")
+		src.source.Session = f.Session
 	}
 	src.cfg = src.source.Type.NewConfig()
 	src.source.Config = src.cfg
@@ -111,7 +114,7 @@ func (l *loader) noSourceKind(c *component, key, n *yaml.Node) {
 func (l *loader) stage(n *yaml.Node, label string) {
 	kindName := scalarOf(n, "type")
 	kind, known := l.reg.Stage(kindName)
-	f := stageFile{Workers: 1, Deadline: Duration(defaultDeadline)}
+	f := newStageFile()
 	st := &node{stage: &Stage{Type: kind}, known: known}
 	var newConfig func() any
 	if known {
@@ -168,7 +171,7 @@ func (l *loader) stageRules(n *node, f stageFile) {
 func (l *loader) sink(n *yaml.Node, label string) {
 	kindName := scalarOf(n, "type")
 	kind, known := l.reg.Sink(kindName)
-	var f sinkFile
+	f := newSinkFile()
 	si := &node{sink: &Sink{Type: kind, Edge: kind.Edge}, known: known}
 	var newConfig func() any
 	if known {
@@ -257,7 +260,7 @@ func (l *loader) begin(n *node, at *yaml.Node, label, word string, f any, newCon
 func (l *loader) finishNode(n *node, f nodeFile) {
 	c := n.common()
 	c.Name, c.From, c.With, c.Session = n.name, f.From, f.With, f.Session
-	c.Rate, c.OnError = float64(f.Rate), "drop"
+	c.Rate, c.OnError = float64(f.Rate), defaultOnError
 	n.when = f.When
 	if n.oneOf("on_error", f.OnError, []string{"drop", "pass", "stop"}) {
 		c.OnError = f.OnError

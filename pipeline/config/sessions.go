@@ -41,7 +41,7 @@ func (l *loader) sessions(c *component, root *yaml.Node, f pipelineFile) {
 
 func (l *loader) session(name, label string, key, n *yaml.Node) {
 	c := &component{decoder: l.decoder, about: label}
-	f := sessionFile{OnExit: "end", Wait: Duration(defaultWait)}
+	f := newSessionFile()
 	c.into(n, &f)
 	s := Session{
 		Name: name, Line: key.Line, Model: f.Model, URL: f.URL, Sim: f.Sim, APIKey: f.APIKey, Token: f.Token,

@@ -66,12 +66,13 @@ type Sim struct {
 	Clip string `yaml:"clip"`
 	// Model is what it calls itself.
 	Model string `yaml:"model"`
-	// Codec of its picture: vp8, vp9 or h264; "" leaves it to the simulator.
-	Codec string `yaml:"codec"`
-	// Width and Height in pixels; zero is the clip's own.
-	Width  int `yaml:"width"`
+	// Codec of its picture; the simulator chooses where nothing is said.
+	Codec string `yaml:"codec" oneof:"vp8,vp9,h264"`
+	// Width in pixels; 0 is the clip's own.
+	Width int `yaml:"width"`
+	// Height in pixels; 0 is the clip's own.
 	Height int `yaml:"height"`
-	// FPS is the frames a second; zero is the clip's own.
+	// FPS is the frames a second; 0 is the clip's own.
 	FPS float64 `yaml:"fps"`
 	// Loss is the share of its packets that get lost, 0 to 1.
 	Loss float64 `yaml:"loss"`
