@@ -12,12 +12,14 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
-// print writes the summary for people to read.
+// print writes the summary for people to read: nothing of pipelines whose frames
+// have never flowed.
 func (s *summary) print(w io.Writer) {
-	for _, ps := range s.Pipelines {
+	flowed := slices.DeleteFunc(slices.Clone(s.Pipelines), func(ps *pipelineSummary) bool { return !ps.flowed() })
+	for _, ps := range flowed {
 		ps.print(w)
 	}
-	if len(s.Pipelines) > 0 {
+	if len(flowed) > 0 {
 		fact(w, "process", "%.1f s of CPU, %d MB of memory at most", s.CPUSeconds, s.PeakMemory/1e6)
 	}
 }

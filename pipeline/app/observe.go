@@ -123,21 +123,20 @@ func (l *line) commandCounts() map[pipeline.Outcome]uint64 {
 	return counts
 }
 
-// summary returns what the run came to, nil for a pipeline whose frames never
-// flowed.
+// summary returns what the run came to.
 func (l *line) summary() *pipelineSummary {
 	l.mu.Lock()
 	began, ended, g, err, sessions := l.began, l.ended, l.graph, l.err, l.sessions
 	l.mu.Unlock()
-	if g == nil || began.IsZero() {
-		return nil
+	s := &pipelineSummary{
+		Name: l.spec.Name, Error: oneLine(err), began: began,
+		Frames: frameCounts{Dropped: make(map[string]uint64)}, Commands: l.commandCounts(),
+	}
+	if !s.flowed() {
+		return s
 	}
 	st := g.Stats()
-	s := &pipelineSummary{
-		Name: l.spec.Name, Seconds: thousandths(ended.Sub(began).Seconds()), Error: oneLine(err), began: began,
-		Frames:  frameCounts{Dropped: make(map[string]uint64)},
-		Latency: inMilliseconds(st.Latency), Commands: l.commandCounts(),
-	}
+	s.Seconds, s.Latency = thousandths(ended.Sub(began).Seconds()), inMilliseconds(st.Latency)
 	entered := uint64(0)
 	for _, n := range pictureSources(st) {
 		entered += n.In

@@ -30,15 +30,17 @@ type pipelineSummary struct {
 	Frames  frameCounts   `json:"frames"`
 	FPS     float64       `json:"fps"`
 	Latency quantiles     `json:"latency_ms"` // last packet to the sinks
-	Nodes   []nodeSummary `json:"nodes"`
+	Nodes   []nodeSummary `json:"nodes,omitempty"`
 	// Commands counts by outcome; CommandList holds the last of them.
 	Commands         map[pipeline.Outcome]uint64 `json:"commands"`
 	CommandList      []pipeline.CommandRecord    `json:"command_list,omitempty"`
 	KeyframeRequests uint64                      `json:"keyframe_requests"`
 	Reconnects       uint64                      `json:"reconnects"`
 
-	began time.Time
+	began time.Time // zero if no frames have flowed
 }
+
+func (s *pipelineSummary) flowed() bool { return !s.began.IsZero() }
 
 // frameCounts follow the frames of all sources with pictures.
 type frameCounts struct {
@@ -68,19 +70,17 @@ type nodeSummary struct {
 }
 
 // summarize prints the summary and writes it to the file that the flags name, if
-// they do. A pipeline that never ran has none.
+// they do.
 func (p *program) summarize(f runFlags, lines []*line) error {
 	var s summary
 	for _, l := range lines {
-		if ps := l.summary(); ps != nil {
-			s.Pipelines = append(s.Pipelines, ps)
-		}
+		s.Pipelines = append(s.Pipelines, l.summary())
 	}
 	s.CPUSeconds, s.PeakMemory = usage()
 	if f.format == formatText {
 		s.print(p.err)
 	}
-	if len(lines) == 1 && len(s.Pipelines) == 1 {
+	if len(lines) == 1 {
 		s.pipelineSummary, s.Pipelines = s.Pipelines[0], nil
 	}
 	if f.summary == "" {
