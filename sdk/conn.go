@@ -125,11 +125,11 @@ func (c *conn) negotiate(ctx, life context.Context, g signalling) error {
 	// Not before the offer: of a connection that is replaced, the old peer would
 	// get the candidates.
 	c.spawn(func() { trickle.run(life, g, id, c.log) })
-	remote, id, err := g.answer(ctx, id)
+	remote, answeredID, err := g.answer(ctx, id)
 	if err != nil {
 		return err
 	}
-	c.session.answered(id)
+	c.session.answered(answeredID)
 	if err := c.accept(remote, features, g.op); err != nil {
 		return err
 	}
@@ -333,8 +333,12 @@ func (c *conn) stateChanged(state webrtc.PeerConnectionState) {
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
 		c.up.Do(func() { close(c.connected) })
-	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+	case webrtc.PeerConnectionStateClosed:
+		// Told by DTLS, which may overtake the end of the channels.
+		c.lose(fmt.Errorf("peer connection %w", errClosedByServer))
+	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
 		c.lose(fmt.Errorf("peer connection state: %s", state))
+	case webrtc.PeerConnectionStateUnknown, webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting:
 	}
 }
 
