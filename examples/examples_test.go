@@ -37,6 +37,20 @@ func TestCustomStage(t *testing.T) {
 	if _, ok := first.Annotations["spot"]["detections"]; !ok {
 		t.Errorf("the first frame has the annotations %v, want detections of spot", first.Annotations)
 	}
+
+	var schema struct {
+		Definitions map[string]struct {
+			Properties map[string]struct {
+				Default any `json:"default"`
+			} `json:"properties"`
+		} `json:"definitions"`
+	}
+	if err := json.Unmarshal(run(t, out, program, "schema"), &schema); err != nil {
+		t.Fatal(err)
+	}
+	if got := schema.Definitions["stage.brightest"].Properties["size"].Default; got != 31. {
+		t.Errorf("the schema has %v for the size of a spot, want 31", got)
+	}
 }
 
 type line struct {
@@ -57,14 +71,16 @@ func firstLine(t *testing.T, path string) line {
 	return l
 }
 
-// run runs a program in a folder and ends the test if it fails.
-func run(t *testing.T, dir, name string, args ...string) {
+// run returns what a program prints in a folder, and ends the test if it fails.
+func run(t *testing.T, dir, name string, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
-	if output, err := cmd.CombinedOutput(); err != nil {
+	output, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, output)
 	}
+	return output
 }
 
 // lookAtSources has the go command run this test again when any source changes:
