@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 
 	"github.com/reactorpipe/reactorpipe/sdk"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
@@ -13,7 +12,15 @@ import (
 // A session is opened, its picture received and the model steered. Towards the
 // cloud the configuration is sdk.Config{Model: "owner/name", APIKey: key}.
 func Example() {
-	ctx := context.Background()
+	if err := steer(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// vp8
+	// true command set_prompt: [invalid_command] prompt: length 26 > max_length(20)
+}
+
+func steer(ctx context.Context) error {
 	srv, err := sessiontest.Serve(ctx, sessiontest.Config{Model: sessiontest.Model{
 		Tracks: []sessiontest.Track{{Name: "main_video", Loop: []*sessiontest.Clip{sessiontest.VP8Clip()}}},
 		Commands: []sessiontest.Command{{
@@ -21,31 +28,29 @@ func Example() {
 		}},
 	}})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer srv.Close()
 
 	s, err := sdk.Connect(ctx, sdk.Config{Local: true, BaseURL: srv.URL()})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer s.Close() // ends the session
 	video, err := s.Track("main_video")
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	p, err := video.ReadRTP(ctx)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	fmt.Println(p.Codec)
 
 	if _, err := s.Command(ctx, "set_prompt", map[string]any{"prompt": "rain"}); err != nil {
-		log.Fatal(err)
+		return err
 	}
 	_, err = s.Command(ctx, "set_prompt", map[string]any{"prompt": "a very long shower of rain"})
 	fmt.Println(errors.Is(err, sdk.ErrRefused), err)
-	// Output:
-	// vp8
-	// true command set_prompt: [invalid_command] prompt: length 26 > max_length(20)
+	return nil
 }
