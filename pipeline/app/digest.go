@@ -20,6 +20,7 @@ func (s *summary) print(w io.Writer) {
 		ps.print(w)
 	}
 	if len(flowed) > 0 {
+		fmt.Fprintln(w)
 		fact(w, "process", "%.1f s of CPU, %d MB of memory at most", s.CPUSeconds, s.PeakMemory/1e6)
 	}
 }
@@ -42,7 +43,7 @@ func (s *pipelineSummary) print(w io.Writer) {
 
 func (s *pipelineSummary) verdict() string {
 	if s.Error != "" {
-		return fmt.Sprintf("failed after %.1f s: %s", s.Seconds, s.Error)
+		return fmt.Sprintf("failed after %.1f s", s.Seconds) // why is said last
 	}
 	return fmt.Sprintf("%.1f s", s.Seconds)
 }
@@ -69,6 +70,9 @@ func (s *pipelineSummary) when(t time.Time) string {
 }
 
 func (s *pipelineSummary) printNodes(w io.Writer) {
+	if len(s.Nodes) == 0 {
+		return
+	}
 	width := len("node")
 	for _, n := range s.Nodes {
 		width = max(width, len(n.Name))
@@ -82,7 +86,6 @@ func (s *pipelineSummary) printNodes(w io.Writer) {
 		line := fmt.Sprintf("  %-*s  %8d  %8s  %8s  %s", width, n.Name, n.Frames, p50, p95, n.troubles())
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}
-	fmt.Fprintln(w)
 }
 
 // troubles are what keeps a node's frames from being all there were.

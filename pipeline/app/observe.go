@@ -56,7 +56,7 @@ func (s *sightings) list() []seen {
 // progress returns where the pipeline is; false while no frames flow.
 func (l *line) progress() (progress, bool) {
 	l.mu.Lock()
-	running, began, g := l.phase == phaseRunning, l.began, l.graph
+	running, began, g, sessions := l.phase == phaseRunning, l.began, l.graph, l.sessions
 	l.mu.Unlock()
 	if !running {
 		return progress{}, false
@@ -73,6 +73,9 @@ func (l *line) progress() (progress, bool) {
 	l.mu.Lock()
 	p.fps = l.rate.at(now, p.frames)
 	l.mu.Unlock()
+	if lost := slices.IndexFunc(sessions, func(s namedSession) bool { return s.Status() != sdk.StatusReady }); lost >= 0 {
+		p.session = sessions[lost].Status()
+	}
 	for _, n := range l.commandCounts() {
 		p.commands += n
 	}

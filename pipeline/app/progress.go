@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
 // How often the terminal's line is rewritten, and how often a log gets one that
@@ -71,7 +73,8 @@ func tell(t *terminal, lines []*line) {
 type progress struct {
 	elapsed  time.Duration
 	frames   uint64
-	fps      float64 // over the last interval
+	fps      float64    // over the last interval
+	session  sdk.Status // of the first session that is not ready; "" if all are
 	seen     []seen
 	commands uint64
 	latency  quantiles
@@ -89,6 +92,9 @@ func (p progress) String() string {
 	parts := []string{
 		fmt.Sprintf("%6.1fs", p.elapsed.Seconds()), fmt.Sprintf("%d frames", p.frames), fmt.Sprintf("%.1f fps", p.fps),
 	}
+	if p.session != "" {
+		parts = append(parts, string(p.session))
+	}
 	for _, s := range p.seen {
 		parts = append(parts, fmt.Sprintf("%s %d", s.stage, s.n))
 	}
@@ -100,6 +106,9 @@ func (p progress) String() string {
 // attrs are the same numbers for a log.
 func (p progress) attrs() []any {
 	attrs := []any{"seconds", int(p.elapsed.Seconds()), "frames", p.frames, "fps", tenths(p.fps)}
+	if p.session != "" {
+		attrs = append(attrs, "session_status", p.session)
+	}
 	if len(p.seen) > 0 {
 		var seen []any
 		for _, s := range p.seen {

@@ -194,6 +194,54 @@ func TestSeveral(t *testing.T) {
 	}
 }
 
+// The simulator serves pipelines until it is told to end.
+func TestSimServes(t *testing.T) {
+	t.Parallel()
+	var model, v invocation
+	stop := model.start(t, "sim", "--addr", "127.0.0.1:0", "--width", "320", "--height", "240", "--command", "dance")
+	model.err.waitFor(t, `msg="model ready" url=`)
+	_, url, _ := strings.Cut(strings.TrimSpace(model.err.String()), "url=")
+	url, _, _ = strings.Cut(url, "\n")
+	if code, body := ask(t, url+"/health"); code != http.StatusOK {
+		t.Errorf("/health: %d %s", code, body)
+	}
+	path := write(t, "p.yaml", strings.ReplaceAll(`
+name: p
+session: {url: "URL", start: [{command: dance, data: {partner: nobody}}]}
+sources: {cam: {track: main_video}}
+sinks: [{name: out, type: discard}]
+`, "URL", url))
+	if code := v.main(t, "run", path, "--frames", "3"); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	if code := stop(); code != exitDone {
+		t.Errorf("sim: exit %d:\n%s", code, model.err.String())
+	}
+}
+
+// What a file says of its simulator reaches it.
+func TestSimOfTheFile(t *testing.T) {
+	t.Parallel()
+	path := write(t, "p.yaml", `
+name: p
+session: {sim: {width: 320, height: 240, codec: h264, fps: 50, loss: 0.2}}
+sources: {cam: {track: main_video, codecs: [h264]}}
+sinks: [{name: lines, type: jsonl, config: {path: DIR/l.jsonl}}]
+`)
+	summary := filepath.Join(t.TempDir(), "s.json")
+	var v invocation
+	if code := v.main(t, "run", path, "--duration", "2s", "--summary", summary); code != exitDone {
+		t.Fatalf("exit %d:\n%s", code, v.err.String())
+	}
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(path), "l.jsonl"))
+	if err != nil || !strings.Contains(string(text), `"width":320,"height":240`) {
+		t.Errorf("%v: %.200s", err, text)
+	}
+	if !strings.Contains(v.err.String(), "codec=h264") {
+		t.Errorf("no h264 in:\n%s", v.err.String())
+	}
+}
+
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	path := write(t, "p.yaml", `

@@ -18,7 +18,7 @@ import (
 func simConfig(spec *config.Spec, s *config.Session, asWanted bool, log *slog.Logger) sim.Config {
 	cfg := sim.Config{
 		Name: s.Sim.Model, Clip: s.Sim.Clip, Codec: s.Sim.Codec, Width: s.Sim.Width, Height: s.Sim.Height, FPS: s.Sim.FPS,
-		Log: troubleOnly(log.With("simulator", s.Name)),
+		Loss: s.Sim.Loss, Log: troubleOnly(log.With("simulator", s.Name)),
 	}
 	if asWanted {
 		cfg.Surface = surface(spec, s)
@@ -95,6 +95,7 @@ func (p *program) simCommand() *cobra.Command {
 	f.IntVar(&cfg.Height, "height", 0, "height of the picture in `PIXELS`; the clip's own if 0")
 	f.Float64Var(&cfg.FPS, "fps", 30, "frames a second, `N`")
 	f.DurationVar(&cfg.Delay, "delay", 0, "`TIME` between a command and its effect")
+	f.Float64Var(&cfg.Loss, "loss", 0, "lose `SHARE` of the packets, 0 to 1")
 	f.DurationVar(&cfg.SessionLimit, "session-limit", 0, "end each session after `TIME`; 0 does not")
 	f.StringSliceVar(&cfg.Surface.Inputs, "input", nil, "take these input `TRACKS` (default source)")
 	f.StringSliceVar(&cfg.Surface.Commands, "command", nil, "take these `COMMANDS` besides the built-in ones, with any arguments")

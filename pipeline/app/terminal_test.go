@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
 // newPTY returns a terminal of 60 columns, and what is shown on it so far.
@@ -52,7 +54,8 @@ func newPTY(t *testing.T) (tty *os.File, shown func() string) {
 func TestProgressOnATerminal(t *testing.T) {
 	t.Parallel()
 	tty, shown := newPTY(t)
-	path := write(t, "p.yaml", "name: p\nsources: {cam: {file: \""+clip(t)+"\", loop: true, realtime: true}}\nsinks: [{name: out, type: discard}]\n")
+	path := write(t, "p.yaml", "name: p\nsources: {cam: {file: \""+clip(t)+"\", loop: true, realtime: true}}\n"+
+		"stages: [{name: moves, type: motion}]\nsinks: [{name: out, type: log, rate: 4fps}]\n")
 	p := &program{registry: registry(), out: io.Discard, err: tty, getenv: func(string) (string, bool) { return "", false }}
 	if code := p.main(t.Context(), []string{"run", path, "--duration", "1300ms", "--admin", "127.0.0.1:0"}); code != exitDone {
 		t.Fatalf("exit %d:\n%s", code, shown())
@@ -62,7 +65,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	if !regexp.MustCompile(`^\d\d:\d\d:\d\d\.\d{3} admin port ready   url=http://127\.0\.0\.1:\d+/readyz\r\n`).MatchString(text) {
 		t.Errorf("log: %q", text)
 	}
-	lines := regexp.MustCompile(`\r\x1b\[K( +\d+\.\ds  \d+ frames  \d+\.\d fps  commands 0  latency[^\r\n]*)`).FindAllStringSubmatch(text, -1)
+	lines := regexp.MustCompile(`\r\x1b\[K( +\d+\.\ds  \d+ frames  \d+\.\d fps  moves \d+  commands 0[^\r\n]*)`).FindAllStringSubmatch(text, -1)
 	if len(lines) < 2 {
 		t.Fatalf("progress: %q", text)
 	}
@@ -70,6 +73,9 @@ func TestProgressOnATerminal(t *testing.T) {
 		if len(line[1]) > 59 {
 			t.Errorf("%d columns: %q", len(line[1]), line[1])
 		}
+	}
+	if !regexp.MustCompile(`\r\x1b\[K\d\d:\d\d:\d\d\.\d{3} frame .*\r\n +\d+\.\ds  \d+ frames`).MatchString(text) {
+		t.Errorf("no line of the log above the progress line: %q", text)
 	}
 	if !strings.Contains(text, "\r\x1b[K\r\np: 1.3 s\r\n") {
 		t.Errorf("the line stayed: %q", text)
@@ -87,6 +93,10 @@ func TestProgressInALog(t *testing.T) {
 	want := "seconds=30 frames=900 fps=30 seen.people=4 commands=2 latency_p50_ms=4.7 latency_p95_ms=58.7 dropped=1\n"
 	if _, got, _ := strings.Cut(text.String(), "msg=progress "); got != want {
 		t.Errorf("got %s want %s", got, want)
+	}
+	lost := progress{session: sdk.StatusReconnecting}
+	if got, want := lost.String(), "   0.0s  0 frames  0.0 fps  reconnecting  commands 0  latency 0 ms (p95 0)  dropped 0"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	if got, want := p.String(), "  30.3s  900 frames  30.0 fps  people 4  commands 2  latency 5 ms (p95 59)  dropped 1"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
