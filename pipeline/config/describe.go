@@ -29,7 +29,10 @@ type Reference struct {
 // Kind is one kind of source, stage or sink.
 type Kind struct {
 	Name, Text string
-	Fields     []Field
+	// Fields are its settings.
+	Fields []Field
+
+	form Form // of all of them
 }
 
 // Required says that the kind has a setting that a file cannot leave out.
@@ -63,8 +66,9 @@ type Form struct {
 	// Fields are those of keys.
 	Fields []Field
 
-	typ  reflect.Type
-	part bool
+	typ      reflect.Type
+	part     bool // of the file
+	optional bool // nothing may be written where it belongs
 }
 
 // Texts returns the comment on something in Go's source, made fit for users:
@@ -148,7 +152,7 @@ func (d describer) kinds(types []pipeline.Type) []Kind {
 		if inPackage[about] > 1 {
 			about = goName(configType(t))
 		}
-		kinds[i] = Kind{Name: t.Name, Text: d.texts(about), Fields: d.settings(t)}
+		kinds[i] = Kind{Name: t.Name, Text: d.texts(about), Fields: d.settings(t), form: d.form(configType(t), about)}
 	}
 	return kinds
 }
@@ -234,7 +238,9 @@ func (d describer) form(t reflect.Type, name string) Form {
 		return Form{Word: "anything", typ: t}
 	}
 	if t.Kind() == reflect.Pointer {
-		return d.form(t.Elem(), name)
+		f := d.form(t.Elem(), name)
+		f.optional = f.Word != "keys" // which may be empty as they are
+		return f
 	}
 	if t == reflect.TypeFor[time.Duration]() {
 		t = reflect.TypeFor[Duration]()

@@ -95,7 +95,10 @@ func describe(f Field) object {
 // config is what a kind has under config:, none of which need be there unless
 // it is required.
 func config(k Kind) object {
-	o := keys(k.Fields)
+	o := k.form.schema()
+	if k.form.Word == "keys" {
+		o = keys(k.Fields)
+	}
 	if k.Text != "" {
 		o["description"] = k.Text
 	}
@@ -159,6 +162,10 @@ func discriminated(word string, shared []Field, kinds []Kind) object {
 
 // schema returns what a value of that form may be.
 func (f Form) schema() object {
+	if f.optional {
+		f.optional = false
+		return object{"anyOf": []object{f.schema(), {"type": "null"}}}
+	}
 	if f.Choices != nil {
 		return object{"anyOf": []object{{"enum": f.Choices}, {"type": "string", "pattern": variable}}}
 	}
@@ -229,7 +236,7 @@ func (f Form) scalar() object {
 		o["minimum"] = 0
 		return o
 	case reflect.TypeFor[Bitrate]():
-		o := scaled(bitrateUnits(), "(bit/s|bps|b/s)?", "a bitrate such as 2M or 800k")
+		o := scaled(bitrateUnits(), `\s*(bit/s|bps|b/s)?`, "a bitrate such as 2M or 800k")
 		o["minimum"] = 0
 		return o
 	case reflect.TypeFor[expr.Template]():

@@ -222,6 +222,62 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 	}
 }
 
+// The words that are listed for the file's own keys are those of the loader.
+func TestChoicesAreThoseOfTheLoader(t *testing.T) {
+	reg := shipped()
+	ref := config.Describe(reg, config.ShippedTexts())
+	tests := []struct {
+		fields   []config.Field
+		key      string
+		old, new string
+	}{
+		{ref.Session, "on_exit", "sim:", "on_exit: WORD, sim:"},
+		{ref.Session, "sim.codec", "clip:", "codec: WORD, clip:"},
+		{ref.Stage, "on_error", "async:", "on_error: WORD, async:"},
+		{ref.Sink, "on_error", "queue:", "on_error: WORD, queue:"},
+		{ref.Sink, "edge", "queue:", "when: true, edge: WORD, queue:"},
+		{ref.Sink, "queue.on_full", "depth:", "on_full: WORD, depth:"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.key, func(t *testing.T) {
+			var words []string
+			for _, choice := range choicesOf(t, tt.fields, tt.key) {
+				words = append(words, choice.(string))
+			}
+			file := func(word string) string {
+				return strings.Replace(usual, tt.old, strings.Replace(tt.new, "WORD", word, 1), 1)
+			}
+			for _, word := range words {
+				if err := load(t, reg, file(word)); err != nil {
+					t.Error(err)
+				}
+			}
+			last := len(words) - 1
+			want := fmt.Sprintf("%s: must be %s or %s, got nonsense", tt.key, strings.Join(words[:last], ", "), words[last])
+			if err := load(t, reg, file("nonsense")); err == nil || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		})
+	}
+}
+
+// choicesOf returns those of a field, by its dotted path.
+func choicesOf(t *testing.T, fields []config.Field, path string) []any {
+	t.Helper()
+	key, rest, nested := strings.Cut(path, ".")
+	for _, f := range fields {
+		switch {
+		case f.Key != key:
+		case nested:
+			return choicesOf(t, f.Form.Fields, rest)
+		default:
+			return f.Form.Choices
+		}
+	}
+	t.Fatalf("no %s", path)
+	return nil
+}
+
 // The words that a field's tag lists are those that Validate takes.
 func TestChoicesAreThoseOfValidate(t *testing.T) {
 	reg := shipped()
