@@ -1,12 +1,14 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +21,13 @@ const street = "../../configs/street.mp4"
 
 func playing(t *testing.T, cfg FileConfig) pipeline.Source {
 	t.Helper()
-	s, err := NewFile(pipeline.Env{Name: "cam", Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{}}, cfg)
+	return playingTo(t, cfg, io.Discard)
+}
+
+// playingTo has the source's log written to w.
+func playingTo(t *testing.T, cfg FileConfig, w io.Writer) pipeline.Source {
+	t.Helper()
+	s, err := NewFile(pipeline.Env{Name: "cam", Log: slog.New(slog.NewTextHandler(w, nil)), Clock: pipeline.SystemClock{}}, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,15 +82,16 @@ func TestFile(t *testing.T) {
 
 // A file that was cut off plays as far as it goes, and loops from there.
 func TestFileThatIsCutOff(t *testing.T) {
-	s := playing(t, FileConfig{File: copyOf(t, 200_000), Loop: true})
-	last := time.Duration(-1)
+	var log bytes.Buffer
+	s := playingTo(t, FileConfig{File: copyOf(t, 200_000), Loop: true}, &log)
+	last := -100 * time.Millisecond
 	loops := 0
 	for i := uint64(0); loops < 2; i++ {
 		f, err := s.Read(t.Context())
 		if err != nil {
 			t.Fatalf("frame %d: %v", i, err)
 		}
-		if f.Seq != i || f.PTS <= last || f.PTS > last+time.Second {
+		if step := f.PTS - last; f.Seq != i || step < 100*time.Millisecond || step > time.Second {
 			t.Fatalf("frame %d after %v: %+v", i, last, f.Meta)
 		}
 		last = f.PTS
@@ -96,6 +105,9 @@ func TestFileThatIsCutOff(t *testing.T) {
 		if err := f.Release(); err != nil {
 			t.Error(err)
 		}
+	}
+	if !strings.Contains(log.String(), "file ends before its end") {
+		t.Errorf("nothing was said of it:\n%s", &log)
 	}
 }
 

@@ -291,12 +291,14 @@ func TestTrackReconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "vp8", FreezeLoss)
 		r.begin(t)
+		r.sender.timestamp = 900_000
 		r.show()
 		r.show()
 		got := r.read(t)
 		time.Sleep(2*time.Second - frameTime)
 		r.sender.epoch++
 		r.sender.restart(99)
+		r.sender.timestamp = 900_000 + 5*90_000 // as if five seconds had gone by
 		r.sender.keyframe()
 		r.show()
 		r.show()
@@ -311,6 +313,35 @@ func TestTrackReconnect(t *testing.T) {
 		}
 		if c := r.Counts(); c.Reconnects != 1 {
 			t.Errorf("counts %+v", c)
+		}
+	})
+}
+
+// What came before the first picture is no loss, and a keyframe that cannot be
+// decoded does not make a new connection one.
+func TestTrackDiscontinuities(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "vp8", FreezeLoss)
+		r.begin(t)
+		r.sender.next = 1
+		r.show()
+		r.show()
+		r.sender.keyframe()
+		r.show()
+		got := r.read(t)
+		working := r.decoder
+		r.decoder = failing{working, decode.ErrNeedKeyframe}
+		r.sender.epoch++
+		r.sender.restart(99)
+		r.sender.keyframe()
+		r.show()
+		got = append(got, r.read(t)...)
+		r.decoder = working
+		r.sender.keyframe()
+		r.show()
+		got = append(got, r.read(t)...)
+		if len(got) != 2 || got[0].Why != "" || got[1].Why != pipeline.Reconnect {
+			t.Errorf("got %+v", got)
 		}
 	})
 }

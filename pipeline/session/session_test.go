@@ -336,6 +336,7 @@ func TestCommandWhileReconnecting(t *testing.T) {
 	s := open(t, local(srv.URL()))
 	srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 503, RetryAfter: "0.2", Times: 2})
 	srv.Drop()
+	failed := 0
 	for {
 		_, err := s.Command(within(t), "reset", nil) // the first one waits until the loss is noticed
 		if err == nil {
@@ -344,12 +345,16 @@ func TestCommandWhileReconnecting(t *testing.T) {
 		if !errors.Is(err, pipeline.ErrNotReady) {
 			t.Fatalf("got %v", err)
 		}
+		failed++
 		for s.Status() == sdk.StatusReconnecting {
 			if _, err := s.Command(within(t), "reset", nil); err != nil && !errors.Is(err, pipeline.ErrNotReady) {
 				t.Fatalf("got %v", err)
 			}
 			awaitStatus(t, s)
 		}
+	}
+	if failed == 0 {
+		t.Error("the loss was not noticed")
 	}
 	records, _ := s.Commands(0)
 	for _, r := range records {
@@ -508,11 +513,12 @@ func TestMessagesAndSchema(t *testing.T) {
 	s := open(t, local(srv.URL()))
 	messages := s.Messages(within(t))
 	srv.Broadcast("state", map[string]any{"n": 1})
-	for m := range messages {
-		if m.Type != "state" || m.Data["n"] != 1.0 || m.At.IsZero() {
-			t.Errorf("got %+v", m)
-		}
+	got := pipeline.Message{}
+	for got = range messages {
 		break
+	}
+	if got.Type != "state" || got.Data["n"] != 1.0 || got.At.IsZero() {
+		t.Errorf("got %+v", got)
 	}
 	document, err := s.Schema(within(t))
 	if err != nil || !strings.Contains(string(document), "/events/set_brightness") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -131,6 +132,18 @@ func command(t *testing.T, s *sdk.Session, name string, args map[string]any) sdk
 	return r
 }
 
+// said waits for a message.
+func said(t *testing.T, messages iter.Seq[sdk.Message], want func(sdk.Message) bool) sdk.Message {
+	t.Helper()
+	for m := range messages {
+		if want(m) {
+			return m
+		}
+	}
+	t.Fatal("the model did not say it")
+	return sdk.Message{}
+}
+
 func TestCodecs(t *testing.T) {
 	t.Parallel()
 	for _, codec := range []string{"vp8", "vp9", "h264", "H264"} {
@@ -256,11 +269,10 @@ func TestInputIsCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for m := range messages {
-		if n, _ := m.Data["input_frames"].(float64); m.Type == "state" && n > 0 {
-			break
-		}
-	}
+	said(t, messages, func(m sdk.Message) bool {
+		n, _ := m.Data["input_frames"].(float64)
+		return m.Type == "state" && n > 0
+	})
 	if n := s.InputFrames(); n == 0 || n > sent {
 		t.Errorf("%d pictures came, %d were sent", n, sent)
 	}
@@ -287,14 +299,9 @@ func TestOpenSurface(t *testing.T) {
 	if r := command(t, session, "steer", args); r.Type != "" {
 		t.Errorf("got %+v", r)
 	}
-	for m := range messages {
-		if m.Type != "steered" {
-			continue
-		}
-		if diff := cmp.Diff(args, m.Data); diff != "" {
-			t.Errorf("message (-want +got):\n%s", diff)
-		}
-		break
+	m := said(t, messages, func(m sdk.Message) bool { return m.Type == "steered" })
+	if diff := cmp.Diff(args, m.Data); diff != "" {
+		t.Errorf("message (-want +got):\n%s", diff)
 	}
 	command(t, session, "set_prompt", map[string]any{"prompt": 7}) // as open as the others
 	for _, name := range []string{"front", "back"} {
@@ -335,13 +342,9 @@ func TestNobodyWatches(t *testing.T) {
 	cfg := small()
 	cfg.newEncoder = made.make
 	session := connect(t, serve(t, cfg), sdk.Config{NoAutoResume: true})
-	for m := range session.Messages(within(t)) {
-		if m.Type == "state" {
-			if n := m.Data["current_frame"]; n != 0.0 {
-				t.Errorf("%v pictures were made for nobody", n)
-			}
-			break
-		}
+	m := said(t, session.Messages(within(t)), func(m sdk.Message) bool { return m.Type == "state" })
+	if n := m.Data["current_frame"]; n != 0.0 {
+		t.Errorf("%v pictures were made for nobody", n)
 	}
 	if n := made.made.Load(); n != 0 {
 		t.Errorf("%d encoders were made for nobody", n)
