@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -112,7 +113,7 @@ func runLines(ctx context.Context, lines []*line) []error {
 		})
 	}
 	wg.Wait()
-	return errs
+	return alike(errs)
 }
 
 // saidError is a pipeline's failure that the log has told of.
@@ -123,6 +124,21 @@ type saidError struct {
 
 func (e *saidError) Error() string { return "pipeline " + e.pipeline + " failed" }
 func (e *saidError) Unwrap() error { return e.error }
+
+// alike returns errs as they are if they all make the same exit code. Otherwise
+// it hides what they are: one pipeline that no retry can mend is no reason not
+// to start the others again.
+func alike(errs []error) []error {
+	if !slices.ContainsFunc(errs, func(err error) bool { return exitCode(err) != exitCode(errs[0]) }) {
+		return errs
+	}
+	for i, err := range errs {
+		if err != nil {
+			errs[i] = fmt.Errorf("%v", err) //nolint:errorlint // not to be told apart
+		}
+	}
+	return errs
+}
 
 // failed ends a run: where the log is read by a machine, with a line of it.
 func (p *program) failed(f runFlags, log *slog.Logger, err error) error {

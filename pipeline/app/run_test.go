@@ -2,6 +2,8 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sdk"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
@@ -239,6 +243,32 @@ sinks: [{name: lines, type: jsonl, config: {path: DIR/l.jsonl}}]
 	}
 	if !strings.Contains(v.err.String(), "codec=h264") {
 		t.Errorf("no h264 in:\n%s", v.err.String())
+	}
+}
+
+// Only where all pipelines fail alike is that what the exit code says.
+func TestExitCodeOfSeveral(t *testing.T) {
+	failed, config := errors.New("port taken"), pipeline.Invalid(errors.New("no such track"))
+	refused := fmt.Errorf("open: %w", sdk.ErrUnauthorized)
+	tests := []struct {
+		name string
+		errs []error
+		want int
+	}{
+		{"all well", []error{nil, nil}, exitDone},
+		{"one failed", []error{nil, failed}, exitFailed},
+		{"one is wrong", []error{config, nil}, exitFailed},
+		{"all are wrong", []error{config, config}, exitConfig},
+		{"all are refused", []error{refused, refused}, exitRefused},
+		{"each in its own way", []error{refused, config}, exitFailed},
+		{"one alone", []error{config}, exitConfig},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := exitCode(errors.Join(alike(tt.errs)...)); got != tt.want {
+				t.Errorf("exit %d, want %d", got, tt.want)
+			}
+		})
 	}
 }
 
