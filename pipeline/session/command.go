@@ -19,9 +19,6 @@ func (s *Session) Command(ctx context.Context, name string, args map[string]any)
 	if errors.Is(err, pipeline.ErrNotReady) {
 		return reply, err // nothing was sent; who tries again would fill the ledger
 	}
-	if errors.Is(err, pipeline.ErrNotReady) {
-		return reply, err
-	}
 	record.Settle(reply, err, s.cfg.Clock.Now().Sub(record.Time))
 	s.ledger.Note(record)
 	return reply, err
