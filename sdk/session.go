@@ -92,7 +92,7 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 	s.id, s.ours = r.SessionID, s.cfg.SessionID == ""
 	s.api.tokens.bind(s.id)
 	s.setStatus(StatusWaiting)
-	s.log.Info("session created", "session_id", s.id, "adopted", !s.ours)
+	s.log.Debug("session created", "session_id", s.id, "adopted", !s.ours)
 	if r, err = s.api.await(ctx, r); err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	s.attach(ctx, c)
-	s.log.Info("session connected", "session_id", s.id, "connection_id", s.connID, "after", time.Since(begun).Round(time.Millisecond))
+	s.log.Debug("session connected", "session_id", s.id, "connection_id", s.connID, "after", time.Since(begun).Round(time.Millisecond))
 	return c, nil
 }
 

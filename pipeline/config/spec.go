@@ -72,7 +72,7 @@ type Sim struct {
 	Width int `yaml:"width"`
 	// Height in pixels; 0 is the clip's own.
 	Height int `yaml:"height"`
-	// FPS is the frames a second; 0 is the clip's own.
+	// FPS is the frames a second; 0 is 30, whatever the rate of the clip.
 	FPS float64 `yaml:"fps"`
 	// Loss is the share of its packets that get lost, 0 to 1.
 	Loss float64 `yaml:"loss"`

@@ -3,7 +3,6 @@ package sessiontest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -69,7 +68,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
+		return nil, err
 	}
 	s := &Server{
 		cfg: cfg, model: cfg.Model, log: cfg.Logger,
