@@ -551,12 +551,18 @@ func TestPublish(t *testing.T) {
 		{pipeline.Publish{Track: "main_video"}, `track "main_video": the model sends it and does not take it`},
 		{pipeline.Publish{Track: "source", Codec: "h265"}, `publish_track: [NO_COMMON_CODEC] track source: cannot send h265`},
 	} {
+		if err := s.CheckPublish(tt.publish); tt.publish.Codec == "" && !errors.Is(err, pipeline.ErrInvalid) {
+			t.Errorf("check of %s: %v", tt.publish.Track, err)
+		}
 		_, err := s.Publish(within(t), tt.publish)
 		if !errors.Is(err, pipeline.ErrInvalid) || !strings.HasPrefix(text(err), tt.want) {
 			t.Errorf("got %v, want %s…", err, tt.want)
 		}
 	}
 
+	if err := s.CheckPublish(pipeline.Publish{Track: "source"}); err != nil {
+		t.Errorf("check: %v", err)
+	}
 	keyframes := make(chan struct{}, 100)
 	rates := make(chan int, 100)
 	w, err := s.Publish(within(t), pipeline.Publish{
