@@ -46,7 +46,7 @@ func (s *trackSource) receive(ctx context.Context) error {
 		}
 		now := time.Now()
 		r.pop(now, s.enqueue)
-		if r.needKeyframe() {
+		if r.wantsKeyframe() {
 			s.requestKeyframe(now)
 		}
 		s.tally.settle(r.counts())

@@ -105,6 +105,16 @@ func (r *receiver) setRTT(rtt time.Duration) {
 // needKeyframe says that nothing comes before the next keyframe.
 func (r *receiver) needKeyframe() bool { return r.started && r.depacketizer.NeedKeyframe() }
 
+// wantsKeyframe says that one should be asked for. A track begins with one: while
+// its first picture is arriving there is no need to ask.
+func (r *receiver) wantsKeyframe() bool {
+	if !r.needKeyframe() {
+		return false
+	}
+	n := r.depacketizer.Stats()
+	return n.Units+n.Broken+n.Withheld > 0
+}
+
 func (r *receiver) counts() receiverCounts {
 	c := r.past
 	if !r.started {

@@ -213,6 +213,9 @@ func TestTrack(t *testing.T) {
 				if c.Received != 4 || c.Decoded != 4 || !c.LastArrival.Equal(sent.Add(3*frameTime)) {
 					t.Errorf("counts %+v", c)
 				}
+				if n := len(r.feed.asked()); n != 0 || c.KeyframeRequests != 0 {
+					t.Errorf("%d keyframes asked for, though nothing is missing", n)
+				}
 				if !r.Live() {
 					t.Error("a track waits for nobody")
 				}
@@ -326,6 +329,9 @@ func TestTrackDiscontinuities(t *testing.T) {
 		r.sender.next = 1
 		r.show()
 		r.show()
+		if len(r.feed.asked()) == 0 {
+			t.Error("no keyframe was asked for")
+		}
 		r.sender.keyframe()
 		r.show()
 		got := r.read(t)
