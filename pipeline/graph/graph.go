@@ -82,6 +82,7 @@ func Build(cfg Config) (*Graph, error) {
 	if err := g.build(); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
+	g.metrics.register(g.metrics) // who asks from here on finds all nodes
 	return g, nil
 }
 

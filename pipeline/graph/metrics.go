@@ -35,7 +35,6 @@ func newMetrics(g *Graph, registry prometheus.Registerer) *metrics {
 		own: make(map[string]prometheus.Collector),
 	}
 	m.descriptions = describe(m.labels)
-	m.register(m)
 	return m
 }
 

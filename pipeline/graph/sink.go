@@ -168,10 +168,6 @@ func (s *sink) call(working context.Context, f *pipeline.Frame) (err error) {
 }
 
 func (s *sink) failed(f *pipeline.Frame, err error) {
-	if errors.Is(err, pipeline.ErrDrop) {
-		s.counts.dropped[byStage].Add(1)
-		return
-	}
 	why := s.fault(f, err)
 	s.counts.dropped[why].Add(1)
 	if errors.Is(err, pipeline.ErrFatal) || s.spec.OnError == stopRun {
