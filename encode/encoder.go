@@ -68,7 +68,9 @@ type Encoder interface {
 	// until the next call. Encoders of this project hold nothing back: one
 	// picture in, one packet out, none where rate control leaves a picture out.
 	Encode(img pipeline.Image, pts time.Duration, keyframe bool) ([]Packet, error)
-	// SetBitrate changes the target, in bit/s, or returns ErrFixedBitrate.
+	// SetBitrate changes the target, in bit/s, or returns ErrFixedBitrate. For
+	// some codecs, VP8 and VP9 here, the new one holds from the next keyframe
+	// on: who does not want to wait asks Encode for one.
 	SetBitrate(bps int) error
 	// Flush returns what the encoder still holds. Encode must not follow.
 	Flush() ([]Packet, error)

@@ -52,6 +52,7 @@ func New(cfg encode.Config) (*Encoder, error) {
 	return e, nil
 }
 
+// open sets ctx, unless it fails.
 func (e *Encoder) open() error {
 	name, err := encoderOf(e.cfg.Codec)
 	if err != nil {
@@ -195,11 +196,16 @@ func (e *Encoder) SetBitrate(bps int) error {
 	return nil
 }
 
-// restart begins anew with the current settings.
+// restart begins anew with the current settings. If that fails the encoder
+// stays what it was, and the next keyframe tries again.
 func (e *Encoder) restart() error {
-	e.ctx.Free()
-	e.ctx, e.reopen = nil, false
-	return e.open()
+	old := e.ctx
+	if err := e.open(); err != nil {
+		return err
+	}
+	old.Free()
+	e.reopen = false
+	return nil
 }
 
 // Flush implements encode.Encoder.

@@ -143,6 +143,32 @@ func TestBitrate(t *testing.T) {
 	}
 }
 
+// A bitrate that libvpx does not take is an error at each keyframe; pictures
+// between them, and all after a better bitrate, are encoded.
+func TestRefusedBitrate(t *testing.T) {
+	for _, codec := range []decode.Codec{decode.VP8, decode.VP9} {
+		t.Run(string(codec), func(t *testing.T) {
+			e := newEncoder(t, config(codec))
+			run(t, e, 0, 2, never)
+			if err := e.SetBitrate(1 << 40); err != nil {
+				t.Fatal(err)
+			}
+			for i := 2; i < 4; i++ {
+				if packets, err := e.Encode(noise{i}, at(i), true); err == nil {
+					t.Errorf("picture %d: got %d packets, want an error", i, len(packets))
+				}
+			}
+			run(t, e, 4, 2, never)
+			if err := e.SetBitrate(1_000_000); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := run(t, e, 6, 2, func(n int) bool { return n == 6 }); len(got) != 1 {
+				t.Errorf("got keyframes %v, want picture 6", got)
+			}
+		})
+	}
+}
+
 func TestFixedBitrate(t *testing.T) {
 	cfg := config(decode.H264)
 	cfg.Bitrate = 0
