@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
@@ -32,7 +33,9 @@ type Sink struct {
 	track    pipeline.SampleWriter // nil before the first picture
 	encoder  encode.Encoder        // nil before it, and after a change
 	format   format                // the encoder's
-	target   int                   // the encoder's bitrate
+	target   int                   // bitrate that the encoder was told
+	held     int                   // target at its last keyframe, in bit/s
+	heldFrom time.Time             // of that keyframe
 
 	next    time.Duration // PTS at which a picture is due
 	last    time.Duration // PTS of the last one
@@ -137,7 +140,7 @@ func (s *Sink) send(ctx context.Context, f *pipeline.Frame, userData []byte) err
 	if err := s.prepare(img.Format()); err != nil {
 		return err
 	}
-	packets, err := s.encoder.Encode(img, f.PTS, s.requests.keyframe())
+	packets, err := s.encoder.Encode(img, f.PTS, s.keyframe())
 	if err != nil {
 		s.requests.begin()
 		return err
@@ -151,6 +154,29 @@ func (s *Sink) send(ctx context.Context, f *pipeline.Frame, userData []byte) err
 		}
 	}
 	return nil
+}
+
+// keyframe says whether the next picture has to be one: because somebody asked,
+// or for the bitrate's sake.
+func (s *Sink) keyframe() bool {
+	now := s.env.Clock.Now()
+	if s.bitrateWaits(now) {
+		s.requests.ask()
+	}
+	if !s.requests.keyframe() {
+		return false
+	}
+	s.held, s.heldFrom = s.target, now
+	return true
+}
+
+// bitrateWaits says that a change of the bitrate has to be brought about by a
+// keyframe: see [encode.Encoder]. H.264 has followed already.
+func (s *Sink) bitrateWaits(now time.Time) bool {
+	if s.format.codec == decode.H264 || now.Sub(s.heldFrom) < keyframeRest {
+		return false
+	}
+	return math.Abs(float64(s.target-s.held)) >= keyframeStep*float64(s.held)
 }
 
 // open publishes the track.
@@ -204,6 +230,7 @@ func (s *Sink) openEncoder(want format, bitrate int) error {
 		return err
 	}
 	s.encoder, s.format, s.target = encoder, want, bitrate
+	s.held, s.heldFrom = bitrate, s.env.Clock.Now() // its first picture is a keyframe
 	s.bitrate(float64(bitrate))
 	s.env.Log.Info("publishing", "track", s.cfg.Track, "codec", want.codec, "width", want.width, "height", want.height)
 	return nil

@@ -343,30 +343,70 @@ func TestSessionReady(t *testing.T) {
 }
 
 func TestBitrateFollowsTheConnection(t *testing.T) {
-	size := func(limit int) (bytes int) {
-		tr := &track{codec: decode.H264}
-		s := open(t, tr, unchanged)
-		s.moving(1)
-		if limit > 0 {
-			tr.asked.OnBitrate(limit)
-		}
-		tr.samples = nil
-		s.moving(50)
-		for _, sample := range tr.samples {
-			bytes += len(sample.Data)
-		}
-		return bytes
-	}
-	full, limited, above := size(0), size(200_000), size(100_000_000)
-	if limited > full/3 {
-		t.Errorf("at a tenth of the bitrate: %d bytes of %d", limited, full)
-	}
-	if above > full*11/10 {
-		t.Errorf("more than was configured: %d bytes, %d without a limit", above, full)
+	for _, codec := range []decode.Codec{decode.VP8, decode.VP9, decode.H264} {
+		t.Run(string(codec), func(t *testing.T) {
+			size := func(limit int) (bytes int) {
+				tr := &track{codec: codec}
+				s := open(t, tr, unchanged)
+				s.moving(1)
+				if limit > 0 {
+					tr.asked.OnBitrate(limit)
+				}
+				s.moving(60) // time for a keyframe
+				tr.samples = nil
+				s.moving(50)
+				for _, sample := range tr.samples {
+					bytes += len(sample.Data)
+				}
+				return bytes
+			}
+			full, limited, above := size(0), size(500_000), size(100_000_000)
+			if limited > full/2 {
+				t.Errorf("at a quarter of the bitrate: %d bytes of %d", limited, full)
+			}
+			if above > full*11/10 {
+				t.Errorf("more than was configured: %d bytes, %d without a limit", above, full)
+			}
+		})
 	}
 }
 
-// noise is a picture that no codec makes small.
+// Of 200 pictures, 40 ms apart, which are keyframes for the bitrate's sake.
+func TestBitrateAsksForKeyframes(t *testing.T) {
+	tests := []struct {
+		name   string
+		codec  decode.Codec
+		limits map[int]int // by the picture that follows
+		want   []int
+	}{
+		{"no change", decode.VP8, nil, []int{0}},
+		{"a change", decode.VP8, map[int]int{80: 1_000_000}, []int{0, 80}},
+		{"soon after a keyframe", decode.VP8, map[int]int{10: 1_000_000}, []int{0, 50}},
+		{"too small to matter", decode.VP8, map[int]int{80: 1_760_000}, []int{0}},
+		{"small ones add up", decode.VP8, map[int]int{80: 1_760_000, 90: 1_550_000}, []int{0, 90}},
+		{"one after the other", decode.VP8, map[int]int{80: 1_000_000, 90: 500_000, 100: 250_000}, []int{0, 80, 130}},
+		{"there and back", decode.VP8, map[int]int{10: 1_000_000, 20: 2_000_000}, []int{0}},
+		{"needs none", decode.H264, map[int]int{80: 1_000_000}, []int{0}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := &track{codec: tt.codec}
+			s := open(t, tr, unchanged)
+			for i := range 200 {
+				if limit := tt.limits[i]; limit > 0 {
+					tr.asked.OnBitrate(limit)
+				}
+				s.write(1, 64, 48)
+			}
+			if diff := cmp.Diff(tr.keyframes(), tt.want); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// noise is a picture that costs what it is given: coarse enough to be made
+// small, and nothing like the one before.
 type noise struct{ seed int }
 
 func (noise) Format() pipeline.Format {
@@ -376,8 +416,16 @@ func (n noise) Clone() (pipeline.Image, error) { return n, nil }
 func (noise) Close() error                     { return nil }
 
 func (n noise) ConvertTo(dst unsafe.Pointer, stride int, to pipeline.Format) error {
-	_, err := rand.NewChaCha8([32]byte{byte(n.seed)}).Read(unsafe.Slice((*byte)(dst), stride*to.Height*3/2))
-	return err
+	random := rand.New(rand.NewPCG(uint64(n.seed), 0))
+	b := unsafe.Slice((*byte)(dst), stride*to.Height*3/2)
+	var v byte
+	for i := range b {
+		if i%16 == 0 {
+			v = byte(64 + random.IntN(128))
+		}
+		b[i] = v
+	}
+	return nil
 }
 
 // moving writes n pictures that cost what they are given.
@@ -386,6 +434,7 @@ func (s *script) moving(n int) {
 	for range n {
 		f := pipeline.NewFrame(pipeline.Meta{PTS: time.Duration(s.seq) * frameTime}, noise{s.seq})
 		s.seq++
+		s.clock.now = s.clock.now.Add(frameTime)
 		if err := errors.Join(s.sink.Write(s.Context(), f), f.Release()); err != nil {
 			s.Error(err)
 		}

@@ -13,6 +13,11 @@ const (
 	minBitrate = 50_000
 	// bitrateStep is the relative change from which on the encoder is told.
 	bitrateStep = 0.1
+	// keyframeStep is the relative change that is worth a keyframe where the
+	// codec needs one, and keyframeRest the least time from one to that: a
+	// keyframe costs what several pictures do.
+	keyframeStep = 0.15
+	keyframeRest = 2 * time.Second
 	// keyframeEvery bounds what a receiver that keeps asking can cost. The
 	// keyframe that is on its way answers all requests meanwhile.
 	keyframeEvery = 300 * time.Millisecond
