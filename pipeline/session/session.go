@@ -11,7 +11,6 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
@@ -33,8 +32,9 @@ type Session struct {
 	cfg    Config
 	ledger *pipeline.CommandLedger
 
-	mu     sync.Mutex // guards what follows
-	live   *sdk.Session
+	mu     sync.Mutex   // guards what follows
+	live   *sdk.Session // nil unless open
+	opened *sdk.Session // the last one that was live
 	schema *sdk.Schema
 }
 
@@ -62,28 +62,15 @@ func (s *Session) Open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	schema, err := readSchema(ctx, live)
+	schema, err := s.readSchema(ctx, live)
 	if err != nil {
 		s.cfg.Log.Warn("model schema not available, commands are not checked", "err", err)
 	}
 	s.mu.Lock()
-	s.live, s.schema = live, schema
+	s.live, s.opened, s.schema = live, live, schema
 	s.mu.Unlock()
 	s.cfg.Log.Info("session ready", "session_id", live.ID(), "model", s.model())
 	return nil
-}
-
-// schemaTimeout is what a ready server may take to answer for its schema.
-const schemaTimeout = 10 * time.Second
-
-func readSchema(ctx context.Context, live *sdk.Session) (*sdk.Schema, error) {
-	ctx, cancel := context.WithTimeout(ctx, schemaTimeout)
-	defer cancel()
-	document, err := live.Schema(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return sdk.ParseSchema(document)
 }
 
 func (s *Session) model() string {
