@@ -43,7 +43,9 @@ func Open(path string, e Exists) (*os.File, error) {
 	}
 	switch e {
 	case Append:
-		return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+		// Each write goes to the end of the file as it is then, whoever else
+		// writes to it or has cut it short.
+		return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	case Overwrite:
 		return os.Create(path)
 	case Fail:

@@ -66,7 +66,7 @@ func newLines(out io.WriteCloser, env pipeline.Env) *Lines {
 	return l
 }
 
-// mend cuts off a torn last line and leaves f at its end.
+// mend cuts off a torn last line. f is opened to append, or empty.
 func mend(f *os.File) error {
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil || size == 0 {
@@ -87,11 +87,7 @@ func mend(f *os.File) error {
 	if torn[0] != '{' {
 		return errors.New("is not a file of JSON lines")
 	}
-	if err := f.Truncate(size - int64(len(torn))); err != nil {
-		return err
-	}
-	_, err = f.Seek(0, io.SeekEnd)
-	return err
+	return f.Truncate(size - int64(len(torn)))
 }
 
 // Write adds a line, given without its end. It reaches the file within a

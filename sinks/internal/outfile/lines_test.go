@@ -58,6 +58,46 @@ func TestLinesMendsWhatACrashLeft(t *testing.T) {
 	}
 }
 
+// Two sinks may share a file, and a rotation may cut it short below them.
+func TestLinesOfSeveralWriters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.jsonl")
+	open := func() *Lines {
+		l, err := OpenLines(path, Append, env(slog.New(slog.DiscardHandler)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	content := func() string {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	a, b := open(), open()
+	var want string
+	for range 3 {
+		a.Write([]byte(`{"a":1}`))
+		a.flush()
+		b.Write([]byte(`{"of another length":2}`))
+		b.flush()
+		want += "{\"a\":1}\n{\"of another length\":2}\n"
+	}
+	if got := content(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	a.Write([]byte(`{"a":2}`))
+	a.flush()
+	if got, want := content(), "{\"a\":2}\n"; got != want {
+		t.Errorf("after it was cut short: got %q, want %q", got, want)
+	}
+}
+
 func message(err error) string {
 	if err == nil {
 		return ""

@@ -47,7 +47,7 @@ func TestOpen(t *testing.T) {
 		want   map[string]string // what the folder holds afterwards
 		fails  bool
 	}{
-		{outfile.Append, map[string]string{"a.txt": "new", "a-2.txt": "2"}, false}, // written from the start: see Lines
+		{outfile.Append, map[string]string{"a.txt": "1new", "a-2.txt": "2"}, false},
 		{outfile.Overwrite, map[string]string{"a.txt": "new", "a-2.txt": "2"}, false},
 		{outfile.Rename, map[string]string{"a.txt": "1", "a-2.txt": "2", "a-3.txt": "new"}, false},
 		{outfile.Fail, map[string]string{"a.txt": "1", "a-2.txt": "2"}, true},
