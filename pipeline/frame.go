@@ -131,8 +131,9 @@ func (f *Frame) Keep() *Frame {
 
 // KeepMeta is Keep without the pixels.
 func (f *Frame) KeepMeta() *Frame {
-	// The clipped capacity makes either frame's next annotation move to memory
-	// of its own.
+	// The clipped capacity makes the copy's next annotation move to memory of
+	// its own. f still appends in place, behind what the copy sees: of all
+	// frames over that memory only one is unclipped, so nobody else does.
 	n := len(f.annotations)
 	return &Frame{
 		Meta: f.Meta, geometry: f.geometry, annotations: f.annotations[:n:n],
@@ -221,8 +222,10 @@ func (f *Frame) View(to Format, convert func(src Image) (Image, error)) (Image, 
 
 // Edit returns an image that only f holds, for writing: the present one if that
 // is so already and writable accepts it, else the one that private makes, which
-// replaces it. Images lent before stay valid until f is released, but show the
-// picture as it was.
+// replaces it. Images lent before stay valid until f is released. Those that are
+// the present picture itself, or share its memory, show what is written; those
+// converted or replaced show the picture as it was. A View taken before Edit may
+// thus show the edit: clone it if you need the old picture.
 func (f *Frame) Edit(writable func(Image) bool, private func(src Image) (Image, error)) (Image, error) {
 	if f.pixels == nil {
 		return nil, ErrNoPixels

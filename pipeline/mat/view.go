@@ -8,7 +8,8 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
-// View returns the picture in BGR (CV_8UC3), for reading.
+// View returns the picture in BGR (CV_8UC3), for reading. A View taken before
+// [Edit] may show the edit: clone it if you need the old picture.
 func View(f *pipeline.Frame) (*gocv.Mat, error) {
 	format, err := formatOf(f)
 	if err != nil {
@@ -67,7 +68,9 @@ func NewScaled(f *pipeline.Frame, width, height int) (*Image, error) {
 
 // Edit returns the picture in BGR, for writing. Nobody else sees what is
 // written: if somebody does hold the same pixels, or if they are not BGR, f gets
-// a picture of its own first.
+// a picture of its own first. Your own earlier [View] is no such holder: where
+// the picture is BGR already, after a stage that made or edited it for instance,
+// the View shows the edit. Clone it if you need the old picture.
 //
 // The Mat has to stay what it is: a result of another size or type does not
 // reach the frame. Make such a picture with [New] and Replace.
