@@ -7,7 +7,8 @@ import "context"
 type Sink interface {
 	// Write is called with one frame after the other, in order. f is lent: see
 	// [Frame]. An error is counted and logged; one that wraps ErrFatal ends
-	// the run.
+	// the run. ErrDrop means nothing here: it is an error like any other, since
+	// nobody comes after a sink whom a frame could be kept from.
 	Write(ctx context.Context, f *Frame) error
 	// Close finishes what was begun: files, uploads, published tracks. It is
 	// called once, after the last Write.
