@@ -104,7 +104,7 @@ func toPlanar(src *gocv.Mat, dst unsafe.Pointer, stride int, to pipeline.Format)
 	if to.Matrix != pipeline.BT601 || to.Range != pipeline.Limited {
 		return fmt.Errorf("mat: %s is only made in BT.601, limited range", to)
 	}
-	if stride < even(to.Width) {
+	if stride < evenUp(to.Width) {
 		return fmt.Errorf("mat: rows of %d bytes are too short for %s", stride, to)
 	}
 	// OpenCV packs the chroma rows one after the other, which is what I420
@@ -128,7 +128,7 @@ func toTightI420(src *gocv.Mat, dst unsafe.Pointer, width, height int) error {
 // toLooseYUV goes over a tight I420 picture of even size, to which the last
 // column and row are repeated.
 func toLooseYUV(src *gocv.Mat, dst unsafe.Pointer, stride int, to pipeline.Format) error {
-	w, h := even(to.Width), even(to.Height)
+	w, h := evenUp(to.Width), evenUp(to.Height)
 	if w != to.Width || h != to.Height {
 		padded, err := allocate(bgr(w, h))
 		if err != nil {
@@ -202,7 +202,9 @@ func interleave(u, v unsafe.Pointer, width, height int, dst unsafe.Pointer, stri
 	return gocv.Merge([]gocv.Mat{us, vs}, &out)
 }
 
-func even(n int) int { return n + n&1 }
+// evenUp returns n as memory with halved chroma takes it: an odd picture gets
+// room for another column or row. Contrast evenDown of the sinks that encode.
+func evenUp(n int) int { return n + n&1 }
 
 func bgr(width, height int) pipeline.Format {
 	return pipeline.Format{Layout: pipeline.BGR24, Width: width, Height: height}

@@ -156,8 +156,8 @@ func lumaOf(src pipeline.Image, yuv, to pipeline.Format) (*Image, error) {
 	if !ok {
 		return nil, fmt.Errorf("mat: %s (%T) cannot convert itself to %s", src.Format(), src, yuv)
 	}
-	stride := even(yuv.Width)
-	b, err := memory.take(stride*yuv.Height + stride*(even(yuv.Height)/2))
+	stride := evenUp(yuv.Width)
+	b, err := memory.take(stride*yuv.Height + stride*(evenUp(yuv.Height)/2))
 	if err != nil {
 		return nil, err
 	}

@@ -70,11 +70,13 @@ func (c *Config) size(width, height int) (w, h int) {
 	case c.Height > 0:
 		width, height = width*c.Height/height, c.Height
 	}
-	return even(width), even(height)
+	return evenDown(width), evenDown(height)
 }
 
-// even returns n as codecs with halved chroma take it.
-func even(n int) int { return max(2, n&^1) }
+// evenDown returns n as codecs with halved chroma take it: an odd picture loses
+// its last column or row, and none has fewer than two. Contrast evenUp in
+// pipeline/mat.
+func evenDown(n int) int { return max(2, n&^1) }
 
 // Register adds the sink to r.
 func Register(r *pipeline.Registry) {

@@ -31,7 +31,7 @@ type segment struct {
 func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Config) (*segment, error) {
 	s := &segment{
 		path: path, begun: pts, source: source,
-		width: even(source.Width), height: even(source.Height),
+		width: evenDown(source.Width), height: evenDown(source.Height),
 	}
 	encoder, err := ffmpeg.New(encode.Config{
 		Codec: cfg.Codec, Width: s.width, Height: s.height, FPS: float64(cfg.FPS),
@@ -50,8 +50,10 @@ func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Conf
 	return s, nil
 }
 
-// even returns n as codecs with halved chroma take it.
-func even(n int) int { return max(2, n&^1) }
+// evenDown returns n as codecs with halved chroma take it: an odd picture loses
+// its last column or row, and none has fewer than two. Contrast evenUp in
+// pipeline/mat.
+func evenDown(n int) int { return max(2, n&^1) }
 
 // takes says whether pictures of that format go into the file.
 func (s *segment) takes(f pipeline.Format) bool {
