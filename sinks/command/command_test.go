@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,6 +69,7 @@ type script struct {
 	*testing.T
 	model *model
 	sink  pipeline.Sink
+	log   *bytes.Buffer // read it after a wait
 	seq   uint64
 }
 
@@ -81,14 +83,15 @@ func play(t *testing.T, change func(*command.Config), m *model, act func(*script
 		cfg.Data = value(t, map[string]any{"prompt": "{{ len(people.detections) }} people"})
 		change(&cfg)
 		m.CommandLedger = pipeline.NewLedger(100)
+		var log bytes.Buffer
 		sink, err := command.New(pipeline.Env{
 			Name: "steer", Session: m, Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{},
-			Log: slog.New(slog.DiscardHandler),
+			Log: slog.New(slog.NewTextHandler(&log, nil)),
 		}, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &script{T: t, model: m, sink: sink}
+		s := &script{T: t, model: m, sink: sink, log: &log}
 		act(s)
 		if err := sink.Close(); err != nil {
 			t.Errorf("close: %v", err)
@@ -363,6 +366,35 @@ func TestChecksItselfAgainstTheSchema(t *testing.T) {
 		s.decide(1)
 		s.wait(0)
 		s.wantSent("set_prompt 1 because of cam #1")
+	})
+}
+
+// The log tells of what was not taken once a second at most, and how much it
+// left out, and names the command once.
+func TestLogOfRefusals(t *testing.T) {
+	m := &model{answer: func(context.Context, map[string]any) (pipeline.Reply, error) {
+		return pipeline.Reply{}, &pipeline.Refused{Command: "set_prompt", Code: "invalid_command", Reason: `command "set_prompt": prompt: too long`}
+	}}
+	play(t, unchanged, m, func(s *script) {
+		for n := 1; n <= 3; n++ {
+			s.decide(n)
+			s.wait(0)
+		}
+		s.wait(time.Minute)
+		s.decide(4)
+		s.wait(0)
+		var got []string
+		for line := range strings.Lines(s.log.String()) {
+			_, after, _ := strings.Cut(line, "level=")
+			got = append(got, strings.TrimSpace(after))
+		}
+		want := []string{
+			`WARN msg="command not taken" command=set_prompt outcome=refused reason="prompt: too long" stream=cam seq=1`,
+			`WARN msg="command not taken" command=set_prompt outcome=refused reason="prompt: too long" stream=cam seq=4 before_unsaid=2`,
+		}
+		if diff := cmp.Diff(got, want); diff != "" {
+			s.Error(diff)
+		}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -274,8 +275,14 @@ func (s *sender) warn(r pipeline.CommandRecord) {
 		s.unwarned++
 		return
 	}
-	s.env.Log.Warn("command not taken", "command", r.Command, "outcome", r.Outcome, "reason", r.Reason,
-		"stream", r.Cause.Stream, "seq", r.Cause.Seq, "before_unsaid", s.unwarned)
+	// What the session's check says names the command too.
+	reason := strings.TrimPrefix(r.Reason, fmt.Sprintf("command %q: ", r.Command))
+	log := s.env.Log.With("command", r.Command, "outcome", r.Outcome, "reason", reason,
+		"stream", r.Cause.Stream, "seq", r.Cause.Seq)
+	if s.unwarned > 0 {
+		log = log.With("before_unsaid", s.unwarned)
+	}
+	log.Warn("command not taken")
 	s.warnedAt, s.unwarned = now, 0
 }
 
