@@ -36,7 +36,8 @@ type FileRef struct {
 
 // Command sends a command and waits for its reply, at most 10 s. A refusal, be
 // it the reply or a command_error message of the model, matches [ErrRefused].
-// After [ErrTimeout] and [ErrDisconnected] the command may have been carried out.
+// After [ErrTimeout] and [ErrDisconnected] the command may have been carried out;
+// after [ErrNotReady] it was not sent.
 func (s *Session) Command(ctx context.Context, name string, args map[string]any) (Reply, error) {
 	call, err := s.send(name, args)
 	if err != nil {
@@ -268,7 +269,7 @@ func (k *calls) fail(cause error) {
 	if k.lost != nil {
 		return
 	}
-	k.lost = gpuErrorf(CodeDisconnected, "", "connection lost: %v", cause)
+	k.lost = gpuErrorf(CodeDisconnected, "", "connection lost before the reply (%v), it may have been carried out", cause)
 	for id, w := range k.pending {
 		w.reply <- answer{err: k.lost.during(w.op)}
 		delete(k.pending, id)

@@ -57,8 +57,8 @@ type conn struct {
 func (c *conn) lose(cause error) {
 	c.loss.Do(func() {
 		c.cause = cause
+		close(c.lost) // first: who is told that the reply is lost has sent something
 		c.calls.fail(cause)
-		close(c.lost)
 	})
 }
 
@@ -417,7 +417,8 @@ func (c *conn) readEnds(err error) bool {
 	}
 }
 
-// write encodes a message and sends it on its channel.
+// write encodes a message and sends it on its channel. On a connection that is
+// lost it matches [ErrNotReady]: nothing was sent.
 func (c *conn) write(op string, m wire.ClientMessage) error {
 	p, err := wire.EncodeClient(wire.V1, m)
 	if err != nil {
@@ -425,7 +426,7 @@ func (c *conn) write(op string, m wire.ClientMessage) error {
 	}
 	select {
 	case <-c.lost:
-		return gpuErrorf(CodeDisconnected, op, "connection lost: %v", c.cause)
+		return unsent(op, c.cause)
 	default:
 	}
 	if p.Channel == wire.ControlChannel {

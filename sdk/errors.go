@@ -9,7 +9,7 @@ import (
 
 // What a caller may act on; test with [errors.Is].
 var (
-	// ErrNotReady: the session is not connected at the moment.
+	// ErrNotReady: the session is not connected at the moment; nothing was sent.
 	ErrNotReady = errors.New("session not ready")
 	// ErrUnauthorized: the key or token was refused.
 	ErrUnauthorized = errors.New("unauthorized")
@@ -153,6 +153,13 @@ func refusal(code, op, message string) *Error {
 
 func notReady(op string, s Status) *Error {
 	e := gpuErrorf(CodeInvalidState, op, "session is %s, not ready", s)
+	e.cause = ErrNotReady
+	return e
+}
+
+// unsent is the error of a call that found the connection lost.
+func unsent(op string, cause error) *Error {
+	e := gpuErrorf(CodeInvalidState, op, "connection lost: %v", cause)
 	e.cause = ErrNotReady
 	return e
 }

@@ -148,7 +148,7 @@ func TestCommandOutcome(t *testing.T) {
 				Error: &wire.Error{Code: "invalid_command", Message: "unknown command"},
 			}}})
 		}, "", "command start: [invalid_command] unknown command"},
-		{"lost", func(k *calls) { k.fail(errors.New("cut")) }, "", "command start: [DISCONNECTED] connection lost: cut"},
+		{"lost", func(k *calls) { k.fail(errors.New("cut")) }, "", "command start: [DISCONNECTED] connection lost before the reply (cut), it may have been carried out"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -174,6 +174,21 @@ func TestCommandAfterTheLoss(t *testing.T) {
 	k.fail(errors.New("cut"))
 	if _, err := k.command("data_1", "command x", "x").wait(t.Context()); !errors.Is(err, ErrDisconnected) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What finds the connection lost is told apart from what loses its answer.
+func TestWriteAfterTheLoss(t *testing.T) {
+	c := &conn{lost: make(chan struct{})}
+	reply := c.calls.command("data_1", "command x", "x")
+	c.lose(errors.New("cut"))
+	_, err := reply.wait(t.Context())
+	if want := "command x: [DISCONNECTED] connection lost before the reply (cut), it may have been carried out"; message(err) != want || errors.Is(err, ErrNotReady) {
+		t.Errorf("in flight: got %v, want %s", err, want)
+	}
+	err = c.write("command x", &wire.DataClientMessage{Payload: &wire.DataClientMessage_Command{Command: &wire.Command{Type: "x"}}})
+	if want := "command x: [INVALID_STATE] connection lost: cut"; message(err) != want || !errors.Is(err, ErrNotReady) || errors.Is(err, ErrDisconnected) {
+		t.Errorf("unsent: got %v, want %s", err, want)
 	}
 }
 

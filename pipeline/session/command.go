@@ -10,7 +10,9 @@ import (
 )
 
 // Command checks a command, sends it, waits for what comes of it, and enters it
-// in the ledger, unless the session is not ready.
+// in the ledger, unless it was never sent because the session is not ready. One
+// whose reply was lost with the connection has failed, for it may have been
+// carried out.
 func (s *Session) Command(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
 	record := pipeline.CommandRecord{
 		Time: s.cfg.Clock.Now(), Command: name, Args: args, Cause: pipeline.CauseOf(ctx),
@@ -111,11 +113,10 @@ func refused(name string, err error) error {
 	return &refusal{&pipeline.Refused{Command: name, Code: e.Code, Reason: e.Message}, err}
 }
 
-// translate gives err the sentinel of package pipeline that fits it. A session
-// that is over for good was lost too, but nothing is gained by trying again.
+// translate gives err the sentinel of package pipeline that fits it. What was
+// sent and lost its answer is not among it: to try again would do it twice.
 func translate(err error) error {
-	var e *sdk.Error
-	if errors.Is(err, sdk.ErrNotReady) || errors.As(err, &e) && e.Code == sdk.CodeDisconnected {
+	if errors.Is(err, sdk.ErrNotReady) {
 		return fmt.Errorf("%w: %w", pipeline.ErrNotReady, err)
 	}
 	return err

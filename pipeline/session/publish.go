@@ -22,11 +22,22 @@ func (s *Session) Publish(ctx context.Context, p pipeline.Publish) (pipeline.Sam
 		return nil, pipeline.Invalid(err)
 	}
 	if err != nil {
-		return nil, translate(err)
+		return nil, unclaimed(err)
 	}
 	w := &writer{publication: publication, done: make(chan struct{})}
 	w.wg.Go(func() { w.watch(p, s.cfg.Clock) })
 	return w, nil
+}
+
+// unclaimed is translate for a track: where the connection is lost the claim is
+// lost with it, heard or not, and may be made again. A session that is over was
+// lost too, but has a code of its own.
+func unclaimed(err error) error {
+	var e *sdk.Error
+	if errors.As(err, &e) && e.Code == sdk.CodeDisconnected {
+		return fmt.Errorf("%w: %w", pipeline.ErrNotReady, err)
+	}
+	return translate(err)
 }
 
 // CheckPublish says whether the model takes a track, before any picture is

@@ -328,39 +328,40 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// A command that finds no connection, or loses it, is no command yet: the same
-// words for both, and nothing in the ledger.
+// A command that finds no connection is no command yet. One that loses it has
+// failed, and is not to be sent again: it may have been carried out.
 func TestCommandWhileReconnecting(t *testing.T) {
 	t.Parallel()
 	srv := sessiontest.New(t, lamp())
 	s := open(t, local(srv.URL()))
 	srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 503, RetryAfter: "0.2", Times: 2})
 	srv.Drop()
-	failed := 0
+	_, err := s.Command(within(t), "reset", nil) // it waits until the loss is noticed
+	if errors.Is(err, pipeline.ErrNotReady) || !errors.Is(err, sdk.ErrDisconnected) || !strings.HasSuffix(text(err), ", it may have been carried out") {
+		t.Errorf("in flight: got %v", err)
+	}
+	refused := 0
 	for {
-		_, err := s.Command(within(t), "reset", nil) // the first one waits until the loss is noticed
+		_, err := s.Command(within(t), "reset", nil)
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, pipeline.ErrNotReady) {
-			t.Fatalf("got %v", err)
+		if !errors.Is(err, pipeline.ErrNotReady) || errors.Is(err, sdk.ErrDisconnected) {
+			t.Fatalf("without a connection: got %v", err)
 		}
-		failed++
-		for s.Status() == sdk.StatusReconnecting {
-			if _, err := s.Command(within(t), "reset", nil); err != nil && !errors.Is(err, pipeline.ErrNotReady) {
-				t.Fatalf("got %v", err)
-			}
-			awaitStatus(t, s)
-		}
+		refused++
+		awaitStatus(t, s)
 	}
-	if failed == 0 {
+	if refused == 0 {
 		t.Error("the loss was not noticed")
 	}
+	var got []pipeline.Outcome
 	records, _ := s.Commands(0)
 	for _, r := range records {
-		if r.Outcome != pipeline.CommandSent {
-			t.Errorf("ledger: %+v", r)
-		}
+		got = append(got, r.Outcome)
+	}
+	if diff := cmp.Diff([]pipeline.Outcome{pipeline.CommandFailed, pipeline.CommandSent}, got); diff != "" {
+		t.Errorf("ledger (-want +got):\n%s", diff)
 	}
 }
 
