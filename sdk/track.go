@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,7 +62,8 @@ func (t *Track) Direction() string { return t.info.Direction }
 // Without a connection it holds from the next one on.
 func (t *Track) Pause(context.Context) error { return t.setPaused(true) }
 
-// Resume starts a received track. Its first packet begins a keyframe.
+// Resume starts a received track. Its first packet begins a keyframe, unless it
+// flowed already. Without a connection it holds from the next one on.
 func (t *Track) Resume(context.Context) error { return t.setPaused(false) }
 
 // Paused reports whether this client has paused the track.
@@ -89,7 +91,10 @@ func (t *Track) setPaused(paused bool) error {
 		}
 		return nil // the next connection starts with it
 	}
-	return c.announce(t)
+	if err := c.announce(t); !errors.Is(err, ErrNotReady) {
+		return err
+	}
+	return nil
 }
 
 // ReadRTP returns the next packet. It waits through reconnects and fails when

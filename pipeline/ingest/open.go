@@ -18,7 +18,8 @@ type Frames struct {
 	err    error
 }
 
-// Open begins to receive a track of a session that is ready. A track that the
+// Open begins to receive a track of a session that is ready, and resumes one
+// that is paused. A track that the
 // model does not send video on is pipeline.ErrInvalid. The caller closes what it
 // returns; ctx is not needed any more by then.
 func Open(_ context.Context, s *sdk.Session, track string) (*Frames, error) {

@@ -12,7 +12,9 @@ import (
 )
 
 // feed is a track whose packets can be had: an *sdk.Track outside of tests.
+// Resume has them sent; where they are sent already it changes nothing.
 type feed interface {
+	Resume(ctx context.Context) error
 	ReadRTP(ctx context.Context) (sdk.Packet, error)
 	RequestKeyframe() error
 	RTT() time.Duration
@@ -32,9 +34,12 @@ func output(s *sdk.Session, name string) (feed, error) {
 	return t, nil
 }
 
-// receive takes packets until the session is over. What it returns ends the
+// receive has the track sent, and takes packets until the session is over. What it returns ends the
 // source: io.EOF when the server ended the session in an orderly way.
 func (s *trackSource) receive(ctx context.Context) error {
+	if err := s.track.Resume(ctx); err != nil {
+		return s.ending(ctx, err)
+	}
 	r := &receiver{onLoss: s.cfg.OnLoss}
 	for {
 		p, came, err := s.readPacket(ctx, r)

@@ -135,6 +135,39 @@ func TestTrackOverSockets(t *testing.T) {
 	}
 }
 
+// Nothing is sent before somebody reads, and then a keyframe comes first.
+func TestTrackIsResumed(t *testing.T) {
+	t.Parallel()
+	srv := sessiontest.New(t, model())
+	out := srv.Output("main_video")
+	s := connect(t, srv, sdk.Config{NoAutoResume: true})
+	source := receiving(t, s, FreezeLoss)
+	if d := out.Demand(); len(d) != 0 {
+		t.Fatalf("watched before the first Read: %+v", d)
+	}
+	if f := next(t, source); !f.Keyframe {
+		t.Errorf("first frame: %+v", f.Meta)
+	}
+	if c := source.Counts(); c.KeyframeRequests != 0 || c.Dropped["waiting_for_keyframe"] != 0 {
+		t.Errorf("counts %+v", c)
+	}
+	srv.Drop()
+	for f := next(t, source); f.Discontinuity != pipeline.Reconnect; f = next(t, source) {
+		continue
+	}
+}
+
+func TestTrackOfASessionThatIsOver(t *testing.T) {
+	t.Parallel()
+	srv := sessiontest.New(t, model())
+	s := connect(t, srv, sdk.Config{NoAutoResume: true})
+	srv.EndSessions("that was all")
+	<-s.Done()
+	if _, err := receiving(t, s, FreezeLoss).Read(within(t)); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want EOF", err)
+	}
+}
+
 func TestTrackEndsWithTheSession(t *testing.T) {
 	t.Parallel()
 	srv := sessiontest.New(t, model())

@@ -55,7 +55,7 @@ type liver interface {
 }
 
 // NewTrack returns a source for a track. It receives from the first Read on,
-// which needs the session to be ready.
+// which needs the session to be ready, and resumes a track that is paused.
 func NewTrack(env pipeline.Env, cfg TrackConfig) (pipeline.Source, error) {
 	return newTrackSource(env.Name, env.Log, cfg, func() (feed, error) {
 		l, ok := env.Session.(liver)

@@ -29,12 +29,20 @@ type fakeFeed struct {
 	over    chan error
 	rtt     time.Duration
 
-	mu       sync.Mutex // guards requests
+	mu       sync.Mutex // guards what follows
 	requests []time.Time
+	resumed  bool
 }
 
 func newFakeFeed() *fakeFeed {
 	return &fakeFeed{packets: make(chan sdk.Packet, 10_000), over: make(chan error, 1)}
+}
+
+func (f *fakeFeed) Resume(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.resumed = true
+	return nil
 }
 
 func (f *fakeFeed) ReadRTP(ctx context.Context) (sdk.Packet, error) {

@@ -49,6 +49,7 @@ func (s *Session) sdkConfig() sdk.Config {
 	cfg := sdk.Config{
 		Model: spec.Model, APIKey: spec.APIKey, Token: spec.Token, BaseURL: spec.URL, Local: spec.Local,
 		Codecs: s.cfg.Codecs, Logger: s.cfg.Log,
+		NoAutoResume: true, // a track flows when a source reads it
 	}
 	for _, url := range spec.ICEServers {
 		cfg.ICEServers = append(cfg.ICEServers, sdk.ICEServer{URLs: []string{url}})

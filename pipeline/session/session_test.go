@@ -508,6 +508,20 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// The model's frames stay at the server until a source wants them.
+func TestTracksArePaused(t *testing.T) {
+	t.Parallel()
+	srv := sessiontest.New(t, lamp())
+	live, err := open(t, local(srv.URL())).Live()
+	if err != nil {
+		t.Fatal(err)
+	}
+	track, err := live.Track("main_video")
+	if err != nil || !track.Paused() || len(srv.Output("main_video").Demand()) != 0 {
+		t.Errorf("%v, watched: %+v", err, srv.Output("main_video").Demand())
+	}
+}
+
 func TestMessagesAndSchema(t *testing.T) {
 	t.Parallel()
 	srv := sessiontest.New(t, lamp())
