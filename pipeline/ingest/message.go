@@ -50,15 +50,24 @@ type messageSource struct {
 
 var (
 	_ pipeline.Source         = (*messageSource)(nil)
+	_ pipeline.SessionUser    = (*messageSource)(nil)
 	_ pipeline.CountingSource = (*messageSource)(nil)
 )
 
-// NewMessage returns a source of messages. It listens from the first Read on.
+// NewMessage returns a source of messages. It listens from the first
+// SessionReady on, so as to hear what answers the start commands, or else from
+// the first Read.
 func NewMessage(env pipeline.Env, cfg MessageConfig) (pipeline.Source, error) {
 	return &messageSource{
 		env: env, cfg: cfg,
 		messages: make(chan pipeline.Message, maxMessages), done: make(chan struct{}), cancel: func() {},
 	}, nil
+}
+
+// SessionReady begins to listen.
+func (s *messageSource) SessionReady(context.Context) error {
+	s.once.Do(s.listen)
+	return nil
 }
 
 // Read waits for the next message of the type.

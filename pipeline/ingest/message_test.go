@@ -77,6 +77,23 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// What is said between the session's being ready and the first Read is heard.
+func TestMessagesBeforeTheFirstRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		session := &pipetest.Session{}
+		source := listening(t, session, "state")
+		for range 2 { // once for each connection
+			if err := source.(pipeline.SessionUser).SessionReady(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		session.Say(pipeline.Message{Type: "state"})
+		if got := waiting(t, source); len(got) != 1 {
+			t.Errorf("got %v, want what was said", got)
+		}
+	})
+}
+
 // Of too many messages the newest are kept, in order.
 func TestMessagesThatNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
