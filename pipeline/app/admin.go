@@ -135,6 +135,7 @@ type pipelineReport struct {
 	Sessions map[string]sdk.Status `json:"sessions,omitempty"` // by name
 	Media    mediaState            `json:"media,omitempty"`
 	Error    string                `json:"error,omitempty"`
+	Drift    string                `json:"drift,omitempty"`   // how the model differs since a reconnect
 	Hanging  []string              `json:"hanging,omitempty"` // nodes whose call does not return
 }
 
@@ -155,7 +156,7 @@ func health(lines []*line) report {
 // readiness says whether sessions are up and pictures can flow.
 func readiness(lines []*line) report {
 	return collect(lines, func(p *pipelineReport) {
-		p.OK = p.Phase == phaseRunning && p.Media != mediaStalled
+		p.OK = p.Phase == phaseRunning && p.Media != mediaStalled && p.Drift == ""
 		for _, status := range p.Sessions {
 			p.OK = p.OK && status == sdk.StatusReady
 		}

@@ -33,6 +33,7 @@ type line struct {
 	rate     rate // of the progress line
 	graph    *graph.Graph
 	sessions []namedSession
+	drift    error // what a reconnect has brought that does not fit the file
 	err      error
 }
 
@@ -56,6 +57,7 @@ type phase string
 const (
 	phaseStarting phase = "starting"
 	phaseRunning  phase = "running"
+	phaseEnding   phase = "ending" // no more frames; sessions are told
 	phaseEnded    phase = "ended"
 	phaseFailed   phase = "failed"
 )
@@ -64,15 +66,18 @@ func newLine(cfg lineConfig) *line {
 	return &line{lineConfig: cfg, sightings: newSightings(cfg.spec), phase: phaseStarting}
 }
 
-// leaveTimeout bounds how long a session is told that we go.
-const leaveTimeout = 10 * time.Second
+// What service managers allow between SIGTERM and SIGKILL is ten seconds: half
+// for frames in flight and files, half for telling the server.
+const (
+	drainTimeout = 5 * time.Second
+	leaveTimeout = 5 * time.Second
+)
 
 // run runs the pipeline until its sources end, ctx does, or something fails.
 func (l *line) run(ctx context.Context) error {
 	err := l.live(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ended = time.Now()
 	l.phase, l.err = phaseEnded, err
 	if err != nil {
 		l.phase = phaseFailed
@@ -89,7 +94,7 @@ func (l *line) live(ctx context.Context) (err error) {
 	l.makeSessions()
 	g, err := graph.Build(graph.Config{
 		Spec: l.spec, Log: l.log, Clock: pipeline.SystemClock{}, Metrics: l.metrics.registry,
-		Session: l.session, MaxFrames: l.frames, OnWrite: l.sightings.look,
+		Session: l.session, MaxFrames: l.frames, OnWrite: l.sightings.look, Drain: drainTimeout,
 	})
 	if err != nil {
 		return err
@@ -120,7 +125,11 @@ func (l *line) flow(ctx context.Context, g *graph.Graph) error {
 	l.mu.Lock()
 	l.phase, l.began, l.rate = phaseRunning, now, rate{when: now}
 	l.mu.Unlock()
-	return g.Run(ctx)
+	err := l.runWatched(ctx, g)
+	l.mu.Lock()
+	l.phase, l.ended = phaseEnding, time.Now()
+	l.mu.Unlock()
+	return err
 }
 
 // simulate starts the simulators that sessions of the file ask for and points

@@ -199,7 +199,7 @@ const freshMedia = 2 * time.Second
 // report returns the pipeline's state for a probe.
 func (l *line) report() pipelineReport {
 	l.mu.Lock()
-	r := pipelineReport{Name: l.spec.Name, Phase: l.phase, Error: oneLine(l.err), Sessions: make(map[string]sdk.Status)}
+	r := pipelineReport{Name: l.spec.Name, Phase: l.phase, Error: oneLine(l.err), Drift: oneLine(l.drift), Sessions: make(map[string]sdk.Status)}
 	g, running := l.graph, l.phase == phaseRunning
 	for _, s := range l.sessions {
 		r.Sessions[s.name] = s.Status()

@@ -204,6 +204,31 @@ func TestServerEndsTheSession(t *testing.T) {
 	}
 }
 
+// A session is watched also where its end stops no source.
+func TestServerEndsTheSessionBesideAFile(t *testing.T) {
+	t.Parallel()
+	srv := serve(t)
+	clip, err := filepath.Abs("../../configs/street.mp4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := write(t, "p.yaml", strings.NewReplacer("URL", srv.URL(), "CLIP", clip).Replace(`
+name: p
+session: {url: "URL"}
+sources: {cam: {file: CLIP, loop: true, realtime: true}}
+sinks: [{name: out, type: discard}]
+`))
+	var v invocation
+	stop := v.start(t, "run", path)
+	v.err.waitFor(t, "session ready")
+	eventually(t, func() bool { return srv.Connections() == 1 }, func() string { return "not connected" })
+	srv.EndSessions("stopped")
+	v.err.waitFor(t, "p: ")
+	if code := stop(); code != exitDone {
+		t.Errorf("exit %d, want %d:\n%s", code, exitDone, v.err.String())
+	}
+}
+
 // A connection that is lost is made again; frames and files go on.
 func TestConnectionLost(t *testing.T) {
 	t.Parallel()
@@ -253,7 +278,8 @@ sinks: [{name: lines, type: jsonl, config: {path: DIR/lines.jsonl}}]
 	if code := stop(); code != exitFailed {
 		t.Errorf("exit %d, want %d:\n%s", code, exitFailed, v.err.String())
 	}
-	want := regexp.MustCompile(`^reactorpipe: source "cam": track "main_video": .*the server no longer has the session$`)
+	// The source and the session notice at the same time.
+	want := regexp.MustCompile(`^reactorpipe: (source "cam": track "main_video"|session "main"): .*the server no longer has the session$`)
 	if last := lastLine(v.err.String()); !want.MatchString(last) {
 		t.Errorf("last line: %s\nwant: %s", last, want)
 	}
