@@ -70,7 +70,7 @@ func decodeRow(ctx context.Context, h *harness, codec string) (row, error) {
 func (h *harness) ffmpegPerFrame(ctx context.Context, clip string) (time.Duration, error) {
 	decode := func(frames int) (time.Duration, error) {
 		return h.cpu(ctx, "ffmpeg", "-loglevel", "error", "-threads", "1", "-i", clip, "-an",
-			"-frames:v", strconv.Itoa(frames), "-pix_fmt", "bgr24", "-f", "rawvideo", "-y", "/dev/null")
+			"-frames:v", strconv.Itoa(frames), "-pix_fmt", "bgr24", "-f", "null", "-")
 	}
 	few, err := decode(startFrames)
 	if err != nil {
