@@ -26,8 +26,13 @@ func (c *MessageConfig) Validate() error {
 	return nil
 }
 
-// SessionUse says which messages are read.
-func (c *MessageConfig) SessionUse() pipeline.Use { return pipeline.Use{Messages: []string{c.Message}} }
+// SessionUse says which messages are read. All of them are none in particular.
+func (c *MessageConfig) SessionUse() pipeline.Use {
+	if c.Message == "*" {
+		return pipeline.Use{}
+	}
+	return pipeline.Use{Messages: []string{c.Message}}
+}
 
 // maxMessages is how many messages may wait for the graph: several seconds of
 // a talkative model. The oldest give way.

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 )
@@ -153,6 +155,17 @@ func TestMessagesClose(t *testing.T) {
 				t.Errorf("got %v from a closed source", err)
 			}
 		})
+	}
+}
+
+func TestMessageUse(t *testing.T) {
+	for of, want := range map[string]pipeline.Use{
+		"state": {Messages: []string{"state"}},
+		"*":     {},
+	} {
+		if diff := cmp.Diff(want, (&MessageConfig{Message: of}).SessionUse()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", of, diff)
+		}
 	}
 }
 
