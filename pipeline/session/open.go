@@ -81,6 +81,8 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 func (s *Session) giveUp(err error, waited time.Duration) error {
 	switch {
+	case errors.Is(err, sdk.ErrNoCodec):
+		return pipeline.Invalid(fmt.Errorf("session with %s: %w", s.model(), err))
 	case errors.Is(err, sdk.ErrNotFound):
 		return pipeline.Invalid(fmt.Errorf("model %q: %w", s.model(), err))
 	case mayPass(err):

@@ -56,7 +56,7 @@ func New(cfg Config) *Session {
 // Open connects and learns the model's schema. A server that is not there, or
 // that has no room, is tried again for the time the file allows. The error
 // wraps sdk.ErrUnauthorized for a refused key, pipeline.ErrInvalid for a model
-// that does not exist.
+// that does not exist, or that sends in none of the codecs.
 func (s *Session) Open(ctx context.Context) error {
 	live, err := s.connect(ctx)
 	if err != nil {

@@ -210,6 +210,20 @@ func TestOpenGivesUp(t *testing.T) {
 	}
 }
 
+// Codecs that the server lacks are a mistake in the file.
+func TestOpenWithoutACommonCodec(t *testing.T) {
+	t.Parallel()
+	m := sessiontest.Model{Name: "owner/mute", Tracks: []sessiontest.Track{{Name: "main_video"}}}
+	srv := sessiontest.NewConfig(t, sessiontest.Config{Model: m, Codecs: []string{"vp9"}})
+	s := session.New(session.Config{
+		Spec: local(srv.URL()), Codecs: []string{"h264"}, Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{},
+	})
+	err := s.Open(within(t))
+	if !errors.Is(err, pipeline.ErrInvalid) || !errors.Is(err, sdk.ErrNoCodec) || !strings.HasPrefix(text(err), "session with "+srv.URL()+": ") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestOpenEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	srv := sessiontest.New(t, lamp())
