@@ -168,59 +168,88 @@ func (c *conn) unpublish(name string) error {
 }
 
 // The server frees a track when it notices the loss of the connection that held
-// it, which takes it seconds.
+// it, which takes it seconds. The pause between two tries to have it back grows
+// from the one to the other, each spread by half. So many tries are not told.
 const (
-	restoreTries = 5
-	restorePause = time.Second
+	firstRestore = time.Second
+	longRestore  = 5 * time.Second
+	restoreQuiet = 3
 )
 
-// restore publishes again what was published on an earlier connection. Where the
-// server has not noticed the loss, the track is still held, by us: releasing it
-// first helps.
+// restore publishes again what was published on an earlier connection, for as
+// long as this one lives and the publication is wanted. Where the server has not
+// noticed the loss, the track is still held, by us: releasing it first helps.
 func (c *conn) restore(ctx context.Context, p *Publication) {
 	name := p.track.info.Name
 	s := c.senders[name]
 	codec, ok := s.codec(p.codec)
 	if !ok {
-		c.restoreFailed(p, s.noCodec("publish_track", p.codec))
+		c.notRestored(p, s.noCodec("publish_track", p.codec))
 		return
 	}
-	for try := 1; ; try++ {
+	for try, wait := 1, firstRestore; ; try++ {
 		err := c.claim(ctx, name)
 		if err == nil {
-			p.payload.Store(uint32(codec.pt))
-			p.live.Store(s)
-			p.wantKeyframe()
+			c.restored(p, s, codec)
 			return
 		}
-		if !errors.Is(err, ErrRefused) || try == restoreTries {
-			c.restoreFailed(p, err)
+		if c.unwanted(p) {
 			return
 		}
-		if c.unpublish(name) != nil || try > 1 && c.sleep(restorePause) {
+		if try == restoreQuiet+1 {
+			c.notRestored(p, err)
+		}
+		_ = c.unpublish(name) // after a time-out, too: the answer may only be late
+		if try == 1 && errors.Is(err, ErrRefused) {
+			continue
+		}
+		if c.waitFor(p, wait/2+rand.N(wait)) {
 			return
 		}
+		wait = min(2*wait, longRestore)
 	}
 }
 
-func (c *conn) restoreFailed(p *Publication, err error) {
+// restored lets a publication go on. One that was closed while the claim was
+// under way did not know that there was something to give back.
+func (c *conn) restored(p *Publication, s *sender, codec codecAnswer) {
+	p.payload.Store(uint32(codec.pt))
+	p.live.Store(s)
+	if c.unwanted(p) {
+		if p.live.CompareAndSwap(s, nil) {
+			_ = c.unpublish(p.track.info.Name)
+		}
+		return
+	}
+	p.wantKeyframe()
+}
+
+// unwanted says that a publication needs this connection no more: that was lost,
+// or the publication was closed, and another one may hold the track.
+func (c *conn) unwanted(p *Publication) bool {
 	select {
 	case <-c.lost:
-		return // the next connection tries again
+		return true
 	case <-p.done:
-		return
+		return true
 	default:
+		return false
 	}
-	c.log.Warn("track not published again", "track", p.track.info.Name, "err", err)
+}
+
+func (c *conn) notRestored(p *Publication, err error) {
+	c.log.Warn("track not published again yet", "track", p.track.info.Name, "err", err)
 	c.session.events.publish(Event{Type: EventError, Err: err, At: time.Now()})
 }
 
-// sleep waits; true if the connection was lost meanwhile.
-func (c *conn) sleep(d time.Duration) (lost bool) {
+// waitFor waits; true if the publication became unwanted meanwhile.
+func (c *conn) waitFor(p *Publication, d time.Duration) (unwanted bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-c.lost:
+		return true
+	case <-p.done:
 		return true
 	case <-t.C:
 		return false

@@ -54,6 +54,73 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
+// usurped is a session that lost its connection, and with it its track to a
+// guest.
+func usurped(t *testing.T) (host, guest *sdk.Session, held *sdk.Publication, events func() (sdk.Event, bool)) {
+	t.Helper()
+	srv := sessiontest.New(t, lamp())
+	host = connect(t, srv, sdk.Config{})
+	events = pulled(t, host.Events(within(t)))
+	held, err := track(t, host, "source").Publish(within(t), sdk.PublishConfig{Codec: "vp8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 503})
+	srv.Drop()
+	await(t, events, ofType(sdk.EventLost))
+	guest = connect(t, srv, sdk.Config{Local: true, SessionID: host.ID()})
+	eventually(t, "the guest has the track", func() bool {
+		_, err := track(t, guest, "source").Publish(within(t), sdk.PublishConfig{})
+		return err == nil
+	})
+	srv.Heal(sessiontest.RouteReoffer)
+	await(t, events, ofType(sdk.EventReconnected))
+	return host, guest, held, events
+}
+
+// TestPublicationIsRestoredLate: however long a track is held by another, it is
+// published again when that lets go.
+func TestPublicationIsRestoredLate(t *testing.T) {
+	t.Parallel()
+	_, guest, pub, events := usurped(t)
+	if e := await(t, events, ofType(sdk.EventError)); !errors.Is(e.Err, sdk.ErrRefused) {
+		t.Errorf("got %v", e.Err)
+	}
+	if err := pub.WriteSample(sdk.Sample{Data: []byte{0}}); !errors.Is(err, sdk.ErrNotReady) {
+		t.Errorf("write while it is held: %v", err)
+	}
+	if err := guest.Leave(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-pub.KeyframeRequests():
+	case <-time.After(patience):
+		t.Fatal("not published again")
+	}
+	write(t, pub, sdk.Sample{Data: sessiontest.VP8Clip().Frames[0]})
+}
+
+// TestPublicationClosedWhileRestored: it does not come back, and the track is
+// free for the next one.
+func TestPublicationClosedWhileRestored(t *testing.T) {
+	t.Parallel()
+	host, guest, pub, events := usurped(t)
+	await(t, events, ofType(sdk.EventError))
+	if err := pub.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := guest.Leave(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	var next *sdk.Publication
+	eventually(t, "the track is free", func() (ok bool) {
+		var err error
+		next, err = track(t, host, "source").Publish(within(t), sdk.PublishConfig{Codec: "vp8"})
+		return err == nil
+	})
+	write(t, next, sdk.Sample{Data: sessiontest.VP8Clip().Frames[0]})
+}
+
 // TestNotReadyWhileReconnecting looks at the calls in between, and at an answer
 // that comes too late for one.
 func TestNotReadyWhileReconnecting(t *testing.T) {
