@@ -34,9 +34,9 @@ type Resetter interface {
 	Reset(why Reason)
 }
 
-// SessionUser is a Stage or Sink that checks itself against its session each
-// time that is ready, before frames flow. An error of the first time ends the
-// run as a mistake in the file.
+// SessionUser is a Source, Stage or Sink that checks itself against its session
+// each time that is ready: before frames flow, and after a reconnect. An error
+// of the first time ends the run as a mistake in the file.
 type SessionUser interface {
 	SessionReady(ctx context.Context) error
 }
