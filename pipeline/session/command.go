@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sdk"
@@ -32,7 +33,8 @@ func (s *Session) send(ctx context.Context, name string, args map[string]any) (p
 		return pipeline.Reply{}, err
 	}
 	if err := s.Check(name, args); err != nil {
-		return pipeline.Reply{}, &refusal{&pipeline.Refused{Command: name, Code: "invalid_command", Reason: err.Error()}, err}
+		reason := strings.TrimPrefix(err.Error(), fmt.Sprintf("command %q: ", name)) // a refusal names its command
+		return pipeline.Reply{}, &refusal{&pipeline.Refused{Command: name, Code: "invalid_command", Reason: reason}, err}
 	}
 	reply, err := live.Command(ctx, name, references(args))
 	if err != nil {

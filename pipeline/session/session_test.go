@@ -307,7 +307,7 @@ func TestCommand(t *testing.T) {
 		{"set_brightness", map[string]any{"brightness": 0.5}, "brightness_set", "", "", pipeline.CommandSent},
 		{"fail", nil, "", "quota", "used up", pipeline.CommandRefused},
 		{"hush", nil, "", "command_error", "no prompt", pipeline.CommandRefused},
-		{"set_brightness", nil, "", "invalid_command", `command "set_brightness": brightness: missing required argument`, pipeline.CommandRefused},
+		{"set_brightness", nil, "", "invalid_command", `brightness: missing required argument`, pipeline.CommandRefused},
 	}
 	for i, tt := range tests {
 		cause := pipeline.Cause{Node: "steer", Stream: "cam", Seq: uint64(i)}

@@ -373,7 +373,7 @@ func TestChecksItselfAgainstTheSchema(t *testing.T) {
 // left out, and names the command once.
 func TestLogOfRefusals(t *testing.T) {
 	m := &model{answer: func(context.Context, map[string]any) (pipeline.Reply, error) {
-		return pipeline.Reply{}, &pipeline.Refused{Command: "set_prompt", Code: "invalid_command", Reason: `command "set_prompt": prompt: too long`}
+		return pipeline.Reply{}, &pipeline.Refused{Command: "set_prompt", Code: "invalid_command", Reason: "prompt: too long"}
 	}}
 	play(t, unchanged, m, func(s *script) {
 		for n := 1; n <= 3; n++ {

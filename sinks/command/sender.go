@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"sync"
 	"time"
 
@@ -275,9 +274,7 @@ func (s *sender) warn(r pipeline.CommandRecord) {
 		s.unwarned++
 		return
 	}
-	// What the session's check says names the command too.
-	reason := strings.TrimPrefix(r.Reason, fmt.Sprintf("command %q: ", r.Command))
-	log := s.env.Log.With("command", r.Command, "outcome", r.Outcome, "reason", reason,
+	log := s.env.Log.With("command", r.Command, "outcome", r.Outcome, "reason", r.Reason,
 		"stream", r.Cause.Stream, "seq", r.Cause.Seq)
 	if s.unwarned > 0 {
 		log = log.With("before_unsaid", s.unwarned)
