@@ -112,11 +112,3 @@ func Live() int {
 	defer memory.mu.Unlock()
 	return memory.lent
 }
-
-// Trim gives the memory that no picture uses back to the system.
-func Trim() {
-	memory.mu.Lock()
-	idle := memory.surplus(0)
-	memory.mu.Unlock()
-	free(idle)
-}
