@@ -53,6 +53,11 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// EvenDown returns a width or height as Config takes it: an odd picture loses its
+// last column or row, and none has fewer than two. Contrast evenUp in
+// pipeline/mat.
+func EvenDown(n int) int { return max(2, n&^1) }
+
 // Packet is one encoded picture.
 type Packet struct {
 	// Data is in Annex B form for H.264, parameter sets before each keyframe.

@@ -203,7 +203,7 @@ func interleave(u, v unsafe.Pointer, width, height int, dst unsafe.Pointer, stri
 }
 
 // evenUp returns n as memory with halved chroma takes it: an odd picture gets
-// room for another column or row. Contrast evenDown of the sinks that encode.
+// room for another column or row. Contrast encode.EvenDown.
 func evenUp(n int) int { return n + n&1 }
 
 func bgr(width, height int) pipeline.Format {

@@ -173,10 +173,10 @@ func (s *Server) openPictures() error {
 		width, height = c.file.Size()
 	}
 	if s.cfg.Width == 0 {
-		s.cfg.Width = even(width)
+		s.cfg.Width = encode.EvenDown(width)
 	}
 	if s.cfg.Height == 0 {
-		s.cfg.Height = even(height)
+		s.cfg.Height = encode.EvenDown(height)
 	}
 	var err error
 	if s.canvas, err = mat.New(s.cfg.Width, s.cfg.Height); err != nil {
@@ -184,9 +184,6 @@ func (s *Server) openPictures() error {
 	}
 	return nil
 }
-
-// even rounds a clip's size to what every codec can encode.
-func even(n int) int { return max(2, n&^1) }
 
 // URL is where the model answers, "http://host:port".
 func (s *Server) URL() string { return s.server.URL() }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/encode"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
@@ -70,13 +71,8 @@ func (c *Config) size(width, height int) (w, h int) {
 	case c.Height > 0:
 		width, height = width*c.Height/height, c.Height
 	}
-	return evenDown(width), evenDown(height)
+	return encode.EvenDown(width), encode.EvenDown(height)
 }
-
-// evenDown returns n as codecs with halved chroma take it: an odd picture loses
-// its last column or row, and none has fewer than two. Contrast evenUp in
-// pipeline/mat.
-func evenDown(n int) int { return max(2, n&^1) }
 
 // Register adds the sink to r.
 func Register(r *pipeline.Registry) {

@@ -31,7 +31,7 @@ type segment struct {
 func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Config) (*segment, error) {
 	s := &segment{
 		path: path, begun: pts, source: source,
-		width: evenDown(source.Width), height: evenDown(source.Height),
+		width: encode.EvenDown(source.Width), height: encode.EvenDown(source.Height),
 	}
 	encoder, err := ffmpeg.New(encode.Config{
 		Codec: cfg.Codec, Width: s.width, Height: s.height, FPS: float64(cfg.FPS),
@@ -49,11 +49,6 @@ func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Conf
 	s.encoder, s.muxer = encoder, muxer
 	return s, nil
 }
-
-// evenDown returns n as codecs with halved chroma take it: an odd picture loses
-// its last column or row, and none has fewer than two. Contrast evenUp in
-// pipeline/mat.
-func evenDown(n int) int { return max(2, n&^1) }
 
 // takes says whether pictures of that format go into the file.
 func (s *segment) takes(f pipeline.Format) bool {
