@@ -99,11 +99,23 @@ type exchange struct {
 }
 
 // do runs an exchange and returns the answer's status. Any but 2xx is an error.
+// Where the server refuses a token that was minted a while ago, a new one is
+// minted, once.
 func (a *api) do(ctx context.Context, x exchange) (int, error) {
-	token, err := a.tokens.get(ctx, x.op)
-	if err != nil {
-		return 0, err
+	for {
+		token, minted, err := a.tokens.get(ctx, x.op)
+		if err != nil {
+			return 0, err
+		}
+		status, err := a.authorized(ctx, x, token)
+		if status != http.StatusUnauthorized || minted || !a.tokens.forget(token) {
+			return status, err
+		}
 	}
+}
+
+// authorized runs an exchange with the headers of every call but the minting.
+func (a *api) authorized(ctx context.Context, x exchange, token string) (int, error) {
 	h := http.Header{}
 	h.Set("Reactor-API-Version", "1")
 	h.Set("Reactor-API-Accept-Version", "1")

@@ -65,11 +65,31 @@ type Config struct {
 	hooks hooks
 }
 
-// ICEServer is a STUN or TURN server.
-type ICEServer struct {
-	URLs               []string
-	Username, Password string
+// String says what is opened where, without the secrets.
+func (c Config) String() string {
+	return fmt.Sprintf("session config (model %q, session %q, at %s)", c.Model, c.SessionID, redactURL(c.BaseURL))
 }
+
+// GoString is String: a dump shows no secret either.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue is String, for slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// ICEServer is a STUN or TURN server: "stun:host", "turn:host?transport=udp",
+// "turn:host?transport=tcp" or "turns:host". One that is reached over TCP or TLS
+// is reached through the proxy of the environment, too.
+type ICEServer struct {
+	URLs     []string
+	Username string
+	Password string `json:"-"`
+}
+
+// String names the server without its password.
+func (s ICEServer) String() string { return strings.Join(s.URLs, " ") }
+
+// GoString is String: a dump shows no secret either.
+func (s ICEServer) GoString() string { return s.String() }
 
 // videoCodecs are the codecs that can be offered, in the order of the default.
 var videoCodecs = []string{"vp8", "vp9", "h264", "h265", "av1"}
@@ -120,6 +140,9 @@ func (c Config) validate() error {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		errs = append(errs, fmt.Errorf("base URL: must be http(s)://host[:port], got %q", redactURL(c.BaseURL)))
 	}
+	if err == nil && (c.APIKey != "" || c.Token != "") && !c.Local && u.Scheme == "http" && !local(u.Hostname()) {
+		errs = append(errs, fmt.Errorf("base URL: must be https to carry an API key or token, got %q", redactURL(c.BaseURL)))
+	}
 	if c.Model == "" && !c.Local && c.SessionID == "" {
 		errs = append(errs, errors.New("model: must be set"))
 	}
@@ -135,6 +158,16 @@ func (c Config) validate() error {
 		errs = append(errs, fmt.Errorf("max session duration: must not be negative, got %s", c.MaxSessionDuration))
 	}
 	return errors.Join(errs...)
+}
+
+// local says that a host is on this machine or network, where secrets may travel
+// in clear: an address of such a range, or a name without a domain.
+func local(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return !strings.Contains(strings.TrimSuffix(host, "."), ".")
+	}
+	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast()
 }
 
 // redactURL removes what may be secret from a URL: user, query and fragment.

@@ -122,6 +122,12 @@ func (s *Session) abandon(ctx context.Context) {
 	s.api.close()
 }
 
+// String names the session; it shows no secret.
+func (s *Session) String() string { return "session " + s.id }
+
+// GoString is String.
+func (s *Session) GoString() string { return s.String() }
+
 // ID returns the session's id.
 func (s *Session) ID() string { return s.id }
 

@@ -47,32 +47,55 @@ func (t *tokens) bind(session string) {
 	t.session = session
 }
 
-// get returns the token to send, "" for none.
-func (t *tokens) get(ctx context.Context, op string) (string, error) {
+// get returns the token to send, "" for none. minted says that it was made just
+// now: a refusal then is final.
+func (t *tokens) get(ctx context.Context, op string) (token string, minted bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fixed || t.token != "" && time.Now().Before(t.expires) {
-		return t.token, nil
+		return t.token, false, nil
 	}
+	made, err := t.api.mint(ctx, op, t.key, t.scope())
+	if err != nil {
+		return "", false, err
+	}
+	t.token = made.JWT
+	t.expires = time.Now().Add(usable(time.Until(made.ExpiresAt)))
+	return t.token, true, nil
+}
+
+// forget drops a token that the server refused, and says whether another one can
+// be made: it may have ended early, or the clocks disagree about when it ends.
+func (t *tokens) forget(token string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.fixed {
+		return false
+	}
+	if t.token == token {
+		t.token = ""
+	}
+	return true
+}
+
+// mint exchanges an API key for a token; what it may do is the body, JSON's null
+// for everything.
+func (a *api) mint(ctx context.Context, op, key string, scope any) (Token, error) {
 	var out struct {
 		JWT       string  `json:"jwt"`
 		ExpiresAt float64 `json:"expires_at"`
 	}
 	h := http.Header{}
-	h.Set("Reactor-API-Key", t.key)
-	x := exchange{op: op, hop: "token exchange", method: http.MethodPost, path: "/tokens", body: t.scope(), out: &out}
-	if _, err := t.api.send(ctx, x, h); err != nil {
-		return "", err
+	h.Set("Reactor-API-Key", key)
+	x := exchange{op: op, hop: "token exchange", method: http.MethodPost, path: "/tokens", body: scope, out: &out}
+	if _, err := a.send(ctx, x, h); err != nil {
+		return Token{}, err
 	}
 	if out.JWT == "" {
-		return "", &Error{Code: CodeUnauthorized, Component: componentAPI, Operation: op, Message: "token exchange: the answer holds no token"}
+		return Token{}, &Error{Code: CodeUnauthorized, Component: componentAPI, Operation: op, Message: "token exchange: the answer holds no token"}
 	}
-	t.token = out.JWT
-	t.seenMu.Lock()
-	t.seen = append(t.seen, out.JWT)
-	t.seenMu.Unlock()
-	t.expires = time.Now().Add(usable(time.Until(time.Unix(int64(out.ExpiresAt), 0))))
-	return t.token, nil
+	a.tokens.saw(out.JWT)
+	return Token{JWT: out.JWT, ExpiresAt: time.Unix(int64(out.ExpiresAt), 0)}, nil
 }
 
 // usable is how long a token of the given life is used. One that is over by our
@@ -85,7 +108,8 @@ func usable(life time.Duration) time.Duration {
 }
 
 type tokenScope struct {
-	Details []scopeDetail `json:"authorization_details"`
+	Details      []scopeDetail `json:"authorization_details,omitempty"`
+	ExpiresAfter int           `json:"expires_after,omitempty"` // seconds
 }
 
 type scopeDetail struct {
@@ -109,7 +133,8 @@ type scopeSessions struct {
 }
 
 type scopeConstraints struct {
-	MaxSeconds int `json:"max_session_duration_seconds"`
+	MaxSessions int `json:"max_sessions,omitempty"`
+	MaxSeconds  int `json:"max_session_duration_seconds,omitempty"`
 }
 
 // scope is what a token is asked for: to create a session of the model, or to
@@ -122,9 +147,16 @@ func (t *tokens) scope() tokenScope {
 	}
 	d.Resources.Models.Match = []string{t.model}
 	if t.limit > 0 {
-		d.Constraints = &scopeConstraints{MaxSeconds: max(1, int(t.limit/time.Second))}
+		d.Constraints = &scopeConstraints{MaxSeconds: wholeSeconds(t.limit)}
 	}
 	return tokenScope{Details: []scopeDetail{d}}
+}
+
+// saw adds a secret to those that [tokens.redact] removes.
+func (t *tokens) saw(secret string) {
+	t.seenMu.Lock()
+	defer t.seenMu.Unlock()
+	t.seen = append(t.seen, secret)
 }
 
 // redact removes the key and every token seen from a text: a server may repeat
