@@ -33,15 +33,26 @@ type Options struct {
 // order of the file, as `pipeline.yaml:12: stage "blur": radius: must be odd
 // and positive, got 4`. It opens nothing but the file and what ${file:…} names.
 func Load(path string, reg *pipeline.Registry, opt Options) (*Spec, error) {
+	text, err := ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, text, reg, opt)
+}
+
+// ReadFile reads the text of a pipeline's file, unless that is larger than any
+// pipeline is.
+func ReadFile(path string) ([]byte, error) {
 	text, err := readAtMost(path, mostFile)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return load(path, text, reg, opt)
+	return text, nil
 }
 
-// load is Load for a text that was read already.
-func load(path string, text []byte, reg *pipeline.Registry, opt Options) (*Spec, error) {
+// Parse is [Load] for a text that was read already, or that never was a file:
+// path stands for it in messages, and what it names is relative to path.
+func Parse(path string, text []byte, reg *pipeline.Registry, opt Options) (*Spec, error) {
 	m := &mistakes{path: path, flags: make(map[*yaml.Node]string)}
 	root := parse(m, text)
 	if root == nil {

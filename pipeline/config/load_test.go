@@ -220,7 +220,7 @@ func TestVariables(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte("rk_secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := load(filepath.Join(dir, "p.yaml"), []byte(`
+	s, err := Parse(filepath.Join(dir, "p.yaml"), []byte(`
 session: {model: "${MODEL}", api_key: "${file:secret}"}
 sources: {cam: {file: "${CLIP:-clips/a.mp4}"}}
 stages:
@@ -366,7 +366,7 @@ func TestLoadReadsFiles(t *testing.T) {
 
 func mustLoad(t *testing.T, text string, opt Options) *Spec {
 	t.Helper()
-	s, err := load("pipeline.yaml", []byte(text), testRegistry(), opt)
+	s, err := Parse("pipeline.yaml", []byte(text), testRegistry(), opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -216,7 +216,7 @@ sinks:
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := load("pipeline.yaml", []byte(tt.file), testRegistry(), Options{Env: env("WORD", "word")})
+			_, err := Parse("pipeline.yaml", []byte(tt.file), testRegistry(), Options{Env: env("WORD", "word")})
 			want := "pipeline.yaml:" + strings.Join(tt.want, "\npipeline.yaml:")
 			if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -246,7 +246,7 @@ func TestMistakesInFlags(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.set, func(t *testing.T) {
-			_, err := load("pipeline.yaml", []byte(file), testRegistry(), Options{Set: []string{tt.set}})
+			_, err := Parse("pipeline.yaml", []byte(file), testRegistry(), Options{Set: []string{tt.set}})
 			if got := fmt.Sprint(err); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
@@ -278,7 +278,7 @@ func TestBounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := load("pipeline.yaml", []byte(tt.file), testRegistry(), Options{Env: env("BIG", strings.Repeat("x", 1000))})
+			_, err := Parse("pipeline.yaml", []byte(tt.file), testRegistry(), Options{Env: env("BIG", strings.Repeat("x", 1000))})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || len(err.Error()) > 10_000 {
 				t.Errorf("got %.300v, want %s", err, tt.want)
 			}
@@ -306,7 +306,7 @@ func FuzzLoad(f *testing.F) {
 		if strings.Contains(file, "..") {
 			t.Skip("ranges in expressions are bounded, but take their time")
 		}
-		spec, err := load("pipeline.yaml", []byte(file), testRegistry(), Options{Env: env("A", "{{ 1 }}"), Set: []string{set}})
+		spec, err := Parse("pipeline.yaml", []byte(file), testRegistry(), Options{Env: env("A", "{{ 1 }}"), Set: []string{set}})
 		if (err == nil) != (spec != nil) {
 			t.Fatalf("spec %v, error %v", spec, err)
 		}
