@@ -19,15 +19,18 @@ func TestMintToken(t *testing.T) {
 		{"unscoped", TokenConfig{}, `null`},
 		{"unscoped and short", TokenConfig{ExpiresAfter: 90 * time.Second}, `{"expires_after":90}`},
 		{
-			"to create", TokenConfig{Models: []string{"acme/m"}, MaxSessions: 1, MaxSessionDuration: 2 * time.Minute, ExpiresAfter: time.Millisecond},
+			"to create",
+			TokenConfig{Models: []string{"acme/m"}, MaxSessions: 1, MaxSessionDuration: 2 * time.Minute, ExpiresAfter: time.Millisecond},
 			`{"authorization_details":[{"type":"session","resources":{"models":{"match":["acme/m"]}},"constraints":{"max_sessions":1,"max_session_duration_seconds":120}}],"expires_after":1}`,
 		},
 		{
-			"to join", TokenConfig{Sessions: []string{"s1"}},
+			"to join",
+			TokenConfig{Sessions: []string{"s1"}},
 			`{"authorization_details":[{"type":"session","resources":{"models":{"all":true},"sessions":{"bind":["s1"]}}}]}`,
 		},
 		{
-			"both", TokenConfig{Models: []string{"acme/m"}, Sessions: []string{"s1"}},
+			"both",
+			TokenConfig{Models: []string{"acme/m"}, Sessions: []string{"s1"}},
 			`{"authorization_details":[{"type":"session","resources":{"models":{"match":["acme/m"]},"sessions":{"bind":["s1"]}}}]}`,
 		},
 	}

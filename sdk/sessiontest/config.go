@@ -9,6 +9,8 @@ import (
 type Config struct {
 	Addr  string // to listen on; "127.0.0.1:0" if empty
 	Model Model
+	// Memory is a network to serve on in place of the machine's own.
+	Memory *Memory
 
 	// Codecs are the video codecs that the server negotiates, in its order.
 	// Default: vp9, vp8, h264, av1, h265. Outputs may have their own order.

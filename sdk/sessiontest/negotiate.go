@@ -173,7 +173,7 @@ func (c *connection) interceptors(media *webrtc.MediaEngine) (*interceptor.Regis
 
 func (c *connection) settings() (webrtc.SettingEngine, error) {
 	var s webrtc.SettingEngine
-	if err := c.sockets.open(); err != nil {
+	if err := c.sockets.open(c.session.srv.cfg.Memory); err != nil {
 		return s, err
 	}
 	s.LoggerFactory = pionLog{c.log}

@@ -66,7 +66,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
+	l, err := cfg.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +88,13 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 		_ = s.http.Close() // nothing is lost: sessions are told and drained by Close
 	})
 	return s, nil
+}
+
+func (c Config) listen(ctx context.Context) (net.Listener, error) {
+	if c.Memory != nil {
+		return c.Memory.listen(), nil
+	}
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", c.Addr)
 }
 
 func (s *Server) serve(l net.Listener) {

@@ -20,8 +20,12 @@ type sockets struct {
 
 func newSockets() *sockets { return &sockets{} }
 
-// open looks at the machine's interfaces.
-func (n *sockets) open() error {
+// open looks at the machine's interfaces, or takes the network in memory.
+func (n *sockets) open(m *Memory) error {
+	if m != nil {
+		n.Net = m.server
+		return nil
+	}
 	std, err := stdnet.NewNet()
 	if err != nil {
 		return err
