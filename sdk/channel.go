@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pion/webrtc/v4"
 
@@ -22,6 +23,7 @@ type channel struct {
 	dc   *webrtc.DataChannel
 	open chan struct{} // closed when open
 	gone chan struct{} // closed when closed
+	sent atomic.Uint64 // bytes, chunk headers included
 
 	mu      sync.Mutex // keeps a message's chunks together; guards the two below
 	limit   int        // of a message, in bytes
@@ -96,12 +98,14 @@ func (c *channel) send(op string, p wire.Packet) error {
 
 func (c *channel) transmit(p wire.Packet) error {
 	if !c.chunked {
+		c.sent.Add(uint64(len(p.Data)))
 		if p.Text {
 			return c.dc.SendText(string(p.Data))
 		}
 		return c.dc.Send(p.Data)
 	}
 	for frame := range wire.Chunks(p.Text, p.Data, wire.DefaultChunkSize) {
+		c.sent.Add(uint64(len(frame)))
 		if err := c.dc.Send(frame); err != nil {
 			return err
 		}

@@ -29,6 +29,7 @@ type conn struct {
 	pc      *webrtc.PeerConnection
 	bwe     cc.BandwidthEstimator
 	remb    atomic.Uint64 // bit/s, 0 before there was one
+	media   atomic.Uint64 // packets received
 	data    *channel
 	control *channel
 	calls   calls
@@ -384,6 +385,7 @@ func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote) {
 			continue
 		}
 		slab = slab[n:]
+		c.media.Add(1)
 		t.queue.push(Packet{Packet: p, Arrival: now, Codec: c.names[p.PayloadType&0x7f], Epoch: c.epoch})
 	}
 }
@@ -496,11 +498,13 @@ const (
 	statInterval = time.Second
 )
 
-// keepAlive pings, and measures the round trip, until the connection ends.
+// keepAlive pings, measures the round trip and watches the channels until the
+// connection ends.
 func (c *conn) keepAlive() {
 	pings, stats := time.NewTicker(pingInterval), time.NewTicker(statInterval)
 	defer pings.Stop()
 	defer stats.Stop()
+	var w watchdog
 	for {
 		c.measure()
 		select {
@@ -508,7 +512,11 @@ func (c *conn) keepAlive() {
 			return
 		case <-pings.C:
 			c.ping()
-		case <-stats.C:
+		case now := <-stats.C:
+			waiting := c.data.dc.BufferedAmount() + c.control.dc.BufferedAmount()
+			if err := w.look(now, c.data.sent.Load()+c.control.sent.Load(), waiting, c.media.Load()); err != nil {
+				c.lose(err)
+			}
 		}
 	}
 }

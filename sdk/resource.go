@@ -89,7 +89,7 @@ func (a *api) create(ctx context.Context, model string) (resource, error) {
 		Transports []transportVersion `json:"supported_transports"`
 	}{named{model}, thisClient, []transportVersion{{"webrtc", "1.0"}}}
 	var r resource
-	if _, _, err := a.tokens.get(ctx, "connect"); err != nil {
+	if _, err := a.tokens.get(ctx, "connect"); err != nil {
 		return r, err
 	}
 	ctx, cancel := outlive(ctx, farewell)

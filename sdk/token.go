@@ -23,6 +23,7 @@ type tokens struct {
 
 	mu      sync.Mutex // guards what follows, and holds up others while minting
 	token   string
+	minted  time.Time
 	expires time.Time
 	session string // bind to it; "" while there is none
 
@@ -47,34 +48,38 @@ func (t *tokens) bind(session string) {
 	t.session = session
 }
 
-// get returns the token to send, "" for none. minted says that it was made just
-// now: a refusal then is final.
-func (t *tokens) get(ctx context.Context, op string) (token string, minted bool, err error) {
+// get returns the token to send, "" for none.
+func (t *tokens) get(ctx context.Context, op string) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fixed || t.token != "" && time.Now().Before(t.expires) {
-		return t.token, false, nil
+		return t.token, nil
 	}
 	made, err := t.api.mint(ctx, op, t.key, t.scope())
 	if err != nil {
-		return "", false, err
+		return "", err
 	}
-	t.token = made.JWT
-	t.expires = time.Now().Add(usable(time.Until(made.ExpiresAt)))
-	return t.token, true, nil
+	t.token, t.minted = made.JWT, time.Now()
+	t.expires = t.minted.Add(usable(time.Until(made.ExpiresAt)))
+	return t.token, nil
 }
 
-// forget drops a token that the server refused, and says whether another one can
-// be made: it may have ended early, or the clocks disagree about when it ends.
+// freshToken is how young a token is that cannot have ended: it is refused for
+// what it may not do.
+const freshToken = 5 * time.Second
+
+// forget drops a token that the server refused, and says whether another one may
+// do better: this one may have ended early, or the clocks disagree about its end.
 func (t *tokens) forget(token string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fixed {
+	if t.token != token {
+		return !t.fixed // there is a newer one
+	}
+	if t.fixed || time.Since(t.minted) < freshToken {
 		return false
 	}
-	if t.token == token {
-		t.token = ""
-	}
+	t.token = ""
 	return true
 }
 

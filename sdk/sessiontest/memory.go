@@ -25,6 +25,7 @@ type Memory struct {
 	mu     sync.Mutex        // guards what follows
 	conns  map[net.Conn]bool // of HTTP, both ends
 	mended chan struct{}     // nil while the path is whole
+	deaf   bool              // nothing of the data channels passes
 }
 
 // The two hosts, and the URL's port.
@@ -49,7 +50,7 @@ func NewMemory() (*Memory, error) {
 	if m.client, err = m.host(memoryClient); err != nil {
 		return nil, err
 	}
-	m.router.AddChunkFilter(func(vnet.Chunk) bool { return m.whole() == nil })
+	m.router.AddChunkFilter(m.passes)
 	return m, m.router.Start()
 }
 
@@ -119,10 +120,29 @@ func (m *Memory) Cut() {
 	}
 }
 
-// Mend gives the path back.
+// CutChannels takes the data channels away and leaves ICE and media their path:
+// the other side's process is ill, or a middle box is.
+func (m *Memory) CutChannels() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.deaf = true
+}
+
+// passes says whether a packet arrives. The first byte tells DTLS, which holds
+// the data channels, from STUN and SRTP (RFC 7983).
+func (m *Memory) passes(c vnet.Chunk) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data := c.UserData()
+	dtls := len(data) > 0 && data[0] >= 20 && data[0] <= 63
+	return m.mended == nil && (!dtls || !m.deaf)
+}
+
+// Mend gives all of the path back.
 func (m *Memory) Mend() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.deaf = false
 	if m.mended != nil {
 		close(m.mended)
 		m.mended = nil
