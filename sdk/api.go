@@ -89,6 +89,7 @@ func sameHost(next *http.Request, via []*http.Request) error {
 type exchange struct {
 	op     string // the caller's operation, for errors
 	hop    string // this step of it
+	at     string // the address it goes to, for errors; default the base URL
 	method string
 	path   string
 	body   any // sent as JSON, unless nil
@@ -102,16 +103,18 @@ type exchange struct {
 // Where the server refuses a token that was minted a while ago, a new one is
 // minted, once.
 func (a *api) do(ctx context.Context, x exchange) (int, error) {
-	for {
-		token, minted, err := a.tokens.get(ctx, x.op)
-		if err != nil {
-			return 0, err
-		}
-		status, err := a.authorized(ctx, x, token)
-		if status != http.StatusUnauthorized || minted || !a.tokens.forget(token) {
-			return status, err
-		}
+	token, err := a.tokens.get(ctx, x.op)
+	if err != nil {
+		return 0, err
 	}
+	status, err := a.authorized(ctx, x, token)
+	if status != http.StatusUnauthorized || !a.tokens.forget(token) {
+		return status, err
+	}
+	if token, err = a.tokens.get(ctx, x.op); err != nil {
+		return 0, err
+	}
+	return a.authorized(ctx, x, token)
 }
 
 // authorized runs an exchange with the headers of every call but the minting.
@@ -203,7 +206,11 @@ func (a *api) transportError(ctx context.Context, x exchange, err error) error {
 	if errors.Is(context.Cause(ctx), errRequestTimeout) {
 		e.Code, err = CodeTimeout, errRequestTimeout
 	}
-	e.Message = a.tokens.redact(fmt.Sprintf("%s at %s: %v", x.hop, redactURL(a.base), err))
+	at := x.at
+	if at == "" {
+		at = a.base
+	}
+	e.Message = a.tokens.redact(fmt.Sprintf("%s at %s: %v", x.hop, redactURL(at), err))
 	return e
 }
 
