@@ -13,7 +13,7 @@ var (
 	ErrNotReady = errors.New("session not ready")
 	// ErrUnauthorized: the key or token was refused.
 	ErrUnauthorized = errors.New("unauthorized")
-	// ErrNotFound: no such model, session or upload.
+	// ErrNotFound: no such model, session or upload; a clip is no longer kept.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: the server is busy with another session.
 	ErrConflict = errors.New("conflict")
@@ -58,7 +58,12 @@ const (
 	CodeAborted         = "ABORTED"
 	CodeGeneration      = "GENERATION_MODE_MISMATCH"
 	CodeNoCodec         = "NO_COMMON_CODEC"
-	CodeInternal        = "INTERNAL_ERROR"
+	// Clips: the recorder is off or broken, the clip is no longer kept, what was
+	// to be downloaded is not a playlist of a clip.
+	CodeRecorderDisabled = "RECORDER_DISABLED"
+	CodeClipGone         = "CLIP_GONE"
+	CodePlaylist         = "INVALID_PLAYLIST"
+	CodeInternal         = "INTERNAL_ERROR"
 	// CodeCommandError is the code of a refusal that the model broadcast as a
 	// command_error message.
 	CodeCommandError = "command_error"
@@ -98,7 +103,7 @@ func (e *Error) Is(target error) bool {
 	case ErrUnauthorized:
 		return e.Code == CodeUnauthorized
 	case ErrNotFound:
-		return e.Code == CodeNotFound
+		return e.Code == CodeNotFound || e.Code == CodeClipGone
 	case ErrConflict:
 		return e.Code == CodeConflict
 	case ErrRateLimited:

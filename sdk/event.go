@@ -34,6 +34,10 @@ const (
 	EventSessionEnded EventType = "sessionEnded"
 	// EventModeration: the platform's verdict on an input, in Moderation.
 	EventModeration EventType = "moderation"
+	// EventClipReady: the server granted a clip, in Clip; it may take a while yet.
+	EventClipReady EventType = "clipReady"
+	// EventClipFailed: the server has no clip, for Reason.
+	EventClipFailed EventType = "clipFailed"
 	// EventOver: the session is over for good, because of Err. It is the last one.
 	EventOver EventType = "over"
 )
@@ -46,6 +50,7 @@ type Event struct {
 	Err        error
 	Reason     string
 	Moderation *Moderation
+	Clip       *Clip
 	Outage     time.Duration
 	Attempts   int
 }

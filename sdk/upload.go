@@ -116,6 +116,7 @@ func (a *api) put(ctx context.Context, to string, r io.Reader, info UploadInfo) 
 	if err != nil {
 		return &Error{Code: CodeDecode, Component: componentAPI, Operation: x.op, Message: "create upload: the answer's address is not a URL"}
 	}
+	x.at = origin(req.URL)
 	req.ContentLength = info.Size
 	req.Header.Set("Content-Type", info.MIMEType)
 	resp, err := a.http.Do(req)
