@@ -19,16 +19,22 @@ import (
 
 // fileFlags change what the files say.
 type fileFlags struct {
-	set []string
-	sim string // a clip; "" leaves the sessions as they are
+	set      []string
+	envFiles []string
+	sim      string // a clip; "" leaves the sessions as they are
 }
 
-func (f *fileFlags) addSet(c *cobra.Command) {
+func (f *fileFlags) add(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.set, "set", nil, "set `KEY=VALUE` in the file, such as people.rate=2fps; may be repeated")
+	c.Flags().StringArrayVar(&f.envFiles, "env-file", nil, "read variables for ${…} from `FILE`, lines of KEY=VALUE; the environment's own come first; may be repeated")
 }
 
 // load reads the files; the error tells every mistake in all of them.
 func (p *program) load(args []string, f fileFlags) ([]*config.Spec, error) {
+	p, err := p.withEnvFiles(f.envFiles)
+	if err != nil {
+		return nil, err
+	}
 	paths, err := pipelineFiles(args)
 	if err != nil {
 		return nil, err
@@ -53,16 +59,51 @@ func (p *program) load(args []string, f fileFlags) ([]*config.Spec, error) {
 	return specs, nil
 }
 
+// withEnvFiles returns a program that knows the variables of the files, too:
+// those of the environment come first, then the last file's.
+func (p *program) withEnvFiles(paths []string) (*program, error) {
+	vars := make(map[string]string)
+	var errs []error
+	for _, path := range paths {
+		more, err := config.ReadEnvFile(path)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		maps.Copy(vars, more)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, &configError{err}
+	}
+	with := *p
+	with.getenv = func(name string) (string, bool) {
+		if value, set := p.getenv(name); set {
+			return value, true
+		}
+		value, set := vars[name]
+		return value, set
+	}
+	return &with, nil
+}
+
 func (p *program) loadOne(path string, f fileFlags) (*config.Spec, error) {
+	text, err := config.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return p.parse(path, text, f)
+}
+
+// parse is loadOne for a text that takes the file's place.
+func (p *program) parse(path string, text []byte, f fileFlags) (*config.Spec, error) {
 	opt := config.Options{Env: p.getenv, Set: f.set}
 	if f.sim != "" {
-		changes, err := simulated(path, f.sim)
+		changes, err := simulated(text, f.sim)
 		if err != nil {
 			return nil, err
 		}
 		opt.Set = slices.Concat(f.set, changes)
 	}
-	return config.Load(path, p.registry, opt)
+	return config.Parse(path, text, p.registry, opt)
 }
 
 // pipelineFiles replaces folders by the YAML files in them.
@@ -111,7 +152,7 @@ const nothing = "${NOTHING:-}"
 // simulated returns the changes that put a simulator of its own in the place of
 // each session of a file. They are made before the file is checked, so that its
 // keys may be missing.
-func simulated(path, clip string) ([]string, error) {
+func simulated(text []byte, clip string) ([]string, error) {
 	clip, err := filepath.Abs(clip)
 	if err != nil {
 		return nil, &configError{fmt.Errorf("--sim: %w", err)}
@@ -121,7 +162,7 @@ func simulated(path, clip string) ([]string, error) {
 		return nil, &configError{fmt.Errorf("--sim: %w", err)}
 	}
 	var changes []string
-	for _, session := range sessionKeys(path) {
+	for _, session := range sessionKeys(text) {
 		changes = append(changes, session+".sim="+string(sim),
 			session+".api_key="+nothing, session+".token="+nothing, session+".ice_servers=[]")
 	}
@@ -129,12 +170,8 @@ func simulated(path, clip string) ([]string, error) {
 }
 
 // sessionKeys returns where a file has its sessions. What is wrong with the file
-// is for config.Load to tell.
-func sessionKeys(path string) []string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
+// is for config.Parse to tell.
+func sessionKeys(text []byte) []string {
 	var file map[string]yaml.Node
 	if yaml.Unmarshal(text, &file) != nil {
 		return nil

@@ -46,7 +46,7 @@ func (p *program) runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.sim, "sim", "", "run with the built-in simulator showing `CLIP`, whatever the sessions of the file are")
 	c.Flags().StringVar(&f.admin, "admin", defaultAdmin, "serve health, readiness and metrics at `ADDR`, or off")
 	c.Flags().StringVar(&f.tokenFile, "admin-token-file", "", "ask for the token in `FILE` on the admin port; needed beyond loopback")
-	f.addSet(c)
+	f.fileFlags.add(c)
 	f.logFlags.add(c)
 	return c
 }

@@ -367,3 +367,41 @@ func TestLogOfJSON(t *testing.T) {
 		t.Errorf("last: %v", last)
 	}
 }
+
+// Variables of the environment come first, then those of the last file that is
+// named; what the files hold is never printed.
+func TestEnvFile(t *testing.T) {
+	path := write(t, "p.yaml", "name: p\nsources: {cam: {file: \"${CLIP}\"}}\nsinks: [{name: lines, type: jsonl, config: {path: \"${LINES}\"}}]\n")
+	out := t.TempDir()
+	first, second := filepath.Join(out, "first.env"), filepath.Join(out, "second.env")
+	for file, text := range map[string]string{
+		first:  "CLIP=nowhere.mp4\nLINES=nowhere.jsonl\n",
+		second: "# where things are\nCLIP='" + clip(t) + "'\nLINES=elsewhere.jsonl\n",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := filepath.Join(out, "l.jsonl")
+	v := invocation{env: map[string]string{"LINES": lines}}
+	if code := v.main(t, "run", path, "--frames", "3", "--env-file", first, "--env-file", second); code != exitDone {
+		t.Fatalf("exit %d:\n%s", code, v.err.String())
+	}
+	if n := wholeLines(t, lines); n != 3 {
+		t.Errorf("%d lines, want 3", n)
+	}
+	wrong := filepath.Join(out, "wrong.env")
+	if err := os.WriteFile(wrong, []byte("CLIP=x\nTOKEN: secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(out, "missing.env")
+	v = invocation{}
+	if code := v.main(t, "validate", path, "--env-file", wrong, "--env-file", missing); code != exitConfig {
+		t.Errorf("exit %d, want %d", code, exitConfig)
+	}
+	want := "reactorpipe: " + wrong + ":2: must be KEY=VALUE, the key of letters, digits and underscores\n" +
+		"reactorpipe: " + missing + ": no such file or directory\n"
+	if diff := cmp.Diff(v.err.String(), want); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -29,7 +29,7 @@ func (p *program) validateCommand() *cobra.Command {
 			return nil
 		},
 	}
-	f.addSet(c)
+	f.add(c)
 	return c
 }
 
