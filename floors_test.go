@@ -53,6 +53,7 @@ var house = map[string]room{
 	"sinks/log":          {floor: 3, pure: true},
 	"pipeline/graph":     {floor: 3, pure: true},
 	"pipeline/ingest":    {floor: 3},
+	"pipeline/plan":      {floor: 3, pure: true},
 	"pipeline/session":   {floor: 3, pure: true},
 	"pipeline/sim":       {floor: 3},
 	"pipeline/pipetest":  {floor: 4},

@@ -120,6 +120,8 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{[]string{"dance"}, `unknown command "dance" (see reactorpipe --help)`},
 		{[]string{"run"}, "run: which pipeline? Name a file or a folder of files"},
 		{[]string{"validate"}, "validate: which pipeline? Name a file or a folder of files"},
+		{[]string{"plan"}, "plan: which pipeline? Name a file or a folder of files"},
+		{[]string{"plan", file, "--format", "dot"}, `--format: must be text, mermaid or json, got "dot"`},
 		{[]string{"list", "stages"}, `list: takes no arguments, got "stages"`},
 		{[]string{"run", file, "--durration", "3s"}, `run: unknown flag --durration, did you mean "--duration"?`},
 		{[]string{"run", file, "--colour"}, "run: unknown flag --colour (see reactorpipe run --help)"},
