@@ -15,10 +15,11 @@ import (
 // Schema is what a model's OpenAPI document says of its surface: the commands
 // that it takes, the messages that it sends and its tracks.
 type Schema struct {
-	Title    string
-	Commands []CommandSchema // by name
-	Messages []string        // by name
-	Tracks   []TrackSchema   // in the model's order
+	Title       string
+	Description string
+	Commands    []CommandSchema // by name
+	Messages    []MessageSchema // by name
+	Tracks      []TrackSchema   // in the model's order
 }
 
 // TrackSchema is one track, its direction seen from the model.
@@ -32,41 +33,54 @@ type TrackSchema struct {
 type CommandSchema struct {
 	Name    string
 	Summary string
-	// Args in the order of their names.
+	// Args are the required ones in the model's order, then the others by name.
 	Args []ArgSchema
-	// Reply is the name of the message that answers the command, "" for a bare
+	// Reply is the Type of the message that answers the command, "" for a bare
 	// acknowledgement.
 	Reply string
 	// Open says that arguments beyond Args are taken too.
 	Open bool
 }
 
-// ArgSchema is one argument of a command.
+// ArgSchema is one argument of a command, or field of a message or record.
 type ArgSchema struct {
 	Name        string
 	Description string
 	Required    bool
 	Default     any // nil without one
-	value       *valueSchema
+	Value       *ValueSchema
 }
 
-// valueSchema is the part of JSON Schema that models use for a value.
-type valueSchema struct {
-	Ref                  string                  `json:"$ref"`
-	Type                 any                     `json:"type"` // a name or a list of names
-	Format               string                  `json:"format"`
-	AnyOf                []*valueSchema          `json:"anyOf"`
-	Enum                 []any                   `json:"enum"`
-	Minimum              *float64                `json:"minimum"`
-	Maximum              *float64                `json:"maximum"`
-	MinLength            *int                    `json:"minLength"`
-	MaxLength            *int                    `json:"maxLength"`
-	Items                *valueSchema            `json:"items"`
-	Properties           map[string]*valueSchema `json:"properties"`
-	Required             []string                `json:"required"`
-	AdditionalProperties json.RawMessage         `json:"additionalProperties"`
-	Description          string                  `json:"description"`
-	Default              any                     `json:"default"`
+// MessageSchema is one message of the model.
+type MessageSchema struct {
+	Name    string // as [Message.Type] has it, "brightness_set"
+	Type    string // as the document calls what is in it, "BrightnessSet"
+	Summary string
+	Fields  []ArgSchema // in the order of [CommandSchema.Args]
+}
+
+// ValueSchema is the part of JSON Schema that models use for a value. References
+// are replaced by what they refer to. The zero value takes anything.
+type ValueSchema struct {
+	Ref        string                  `json:"$ref"`
+	Type       any                     `json:"type"` // a name or a list of names
+	Format     string                  `json:"format"`
+	AnyOf      []*ValueSchema          `json:"anyOf"`
+	Enum       []any                   `json:"enum"`
+	Minimum    *float64                `json:"minimum"`
+	Maximum    *float64                `json:"maximum"`
+	MinLength  *int                    `json:"minLength"`
+	MaxLength  *int                    `json:"maxLength"`
+	Items      *ValueSchema            `json:"items"`
+	Properties map[string]*ValueSchema `json:"properties"`
+	Required   []string                `json:"required"`
+	// AdditionalProperties is true, false, or the schema that is then in Entries.
+	AdditionalProperties json.RawMessage `json:"additionalProperties"`
+	Description          string          `json:"description"`
+	Default              any             `json:"default"`
+
+	// Entries says what an object takes under keys of any name, nil for none.
+	Entries *ValueSchema `json:"-"`
 }
 
 // uploadFormat marks the component that stands for an uploaded file.
@@ -80,21 +94,22 @@ const maxSchemaDepth = 32
 func ParseSchema(document json.RawMessage) (*Schema, error) {
 	var doc struct {
 		Info struct {
-			Title string `json:"title"`
+			Title       string `json:"title"`
+			Description string `json:"description"`
 		} `json:"info"`
 		Reactor struct {
 			Tracks []TrackSchema `json:"tracks"`
 		} `json:"x-reactor"`
 		Paths      map[string]struct{ Post *operation } `json:"paths"`
-		Webhooks   map[string]json.RawMessage           `json:"webhooks"`
+		Webhooks   map[string]struct{ Post *operation } `json:"webhooks"`
 		Components struct {
-			Schemas map[string]*valueSchema `json:"schemas"`
+			Schemas map[string]*ValueSchema `json:"schemas"`
 		} `json:"components"`
 	}
 	if err := json.Unmarshal(document, &doc); err != nil {
 		return nil, fmt.Errorf("model schema: %w", err)
 	}
-	s := &Schema{Title: doc.Info.Title, Tracks: doc.Reactor.Tracks, Messages: slices.Sorted(maps.Keys(doc.Webhooks))}
+	s := &Schema{Title: doc.Info.Title, Description: doc.Info.Description, Tracks: doc.Reactor.Tracks}
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		name, isCommand := strings.CutPrefix(path, "/events/")
 		op := doc.Paths[path].Post
@@ -107,70 +122,115 @@ func ParseSchema(document json.RawMessage) (*Schema, error) {
 		}
 		s.Commands = append(s.Commands, c)
 	}
+	for _, name := range slices.Sorted(maps.Keys(doc.Webhooks)) {
+		m, err := doc.Webhooks[name].Post.message(name, doc.Components.Schemas)
+		if err != nil {
+			return nil, fmt.Errorf("model schema: message %q: %w", name, err)
+		}
+		s.Messages = append(s.Messages, m)
+	}
 	return s, nil
 }
 
-// operation is the POST of one command.
+// operation is the POST of one command or message.
 type operation struct {
-	Summary     string `json:"summary"`
-	RequestBody struct {
-		Content map[string]struct {
-			Schema *valueSchema `json:"schema"`
-		} `json:"content"`
-	} `json:"requestBody"`
-	Responses map[string]struct {
-		Content map[string]struct {
-			Schema *valueSchema `json:"schema"`
-		} `json:"content"`
-	} `json:"responses"`
+	Summary     string             `json:"summary"`
+	RequestBody payload            `json:"requestBody"`
+	Responses   map[string]payload `json:"responses"`
 }
 
-func (op *operation) command(name string, components map[string]*valueSchema) (CommandSchema, error) {
+type payload struct {
+	Content map[string]struct {
+		Schema *ValueSchema `json:"schema"`
+	} `json:"content"`
+}
+
+// json returns the schema of a JSON payload, nil without one.
+func (p payload) json() *ValueSchema { return p.Content["application/json"].Schema }
+
+func (op *operation) command(name string, components map[string]*ValueSchema) (CommandSchema, error) {
 	c := CommandSchema{Name: name, Summary: op.Summary}
-	if reply := op.Responses["200"].Content["application/json"].Schema; reply != nil {
-		c.Reply = reply.Ref[strings.LastIndexByte(reply.Ref, '/')+1:]
+	if reply := op.Responses["200"].json(); reply != nil {
+		c.Reply = reply.refers()
 	}
-	body := op.RequestBody.Content["application/json"].Schema
-	if body == nil {
-		return c, nil
+	body, err := resolve(op.RequestBody.json(), components, 0)
+	if err != nil {
+		return c, err
 	}
-	c.Open = open(body.AdditionalProperties)
-	for _, arg := range slices.Sorted(maps.Keys(body.Properties)) {
-		v, err := resolve(body.Properties[arg], components, 0)
-		if err != nil {
-			return c, fmt.Errorf("argument %q: %w", arg, err)
-		}
-		c.Args = append(c.Args, ArgSchema{
-			Name: arg, Description: v.Description, Default: v.Default, value: v,
-			Required: slices.Contains(body.Required, arg),
-		})
-	}
+	c.Args, c.Open = body.Fields(), body.Entries != nil
 	return c, nil
 }
 
-func open(additional json.RawMessage) bool {
-	return len(additional) > 0 && string(additional) != "false"
+func (op *operation) message(name string, components map[string]*ValueSchema) (MessageSchema, error) {
+	m := MessageSchema{Name: name}
+	if op == nil {
+		return m, nil
+	}
+	m.Summary = op.Summary
+	body := op.RequestBody.json()
+	if body != nil {
+		m.Type = body.refers()
+	}
+	body, err := resolve(body, components, 0)
+	if err != nil {
+		return m, err
+	}
+	m.Fields = body.Fields()
+	return m, nil
+}
+
+// refers returns the name of the component that v is a reference to, or "".
+func (v *ValueSchema) refers() string { return v.Ref[strings.LastIndexByte(v.Ref, '/')+1:] }
+
+// Fields returns the named properties of an object in the order of
+// [CommandSchema.Args].
+func (v *ValueSchema) Fields() []ArgSchema {
+	var first, rest []string
+	for _, name := range v.Required {
+		if v.Properties[name] != nil && !slices.Contains(first, name) {
+			first = append(first, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.Properties)) {
+		if !slices.Contains(first, name) {
+			rest = append(rest, name)
+		}
+	}
+	fields := make([]ArgSchema, 0, len(v.Properties))
+	for _, name := range slices.Concat(first, rest) {
+		p := v.Properties[name]
+		fields = append(fields, ArgSchema{
+			Name: name, Description: p.Description, Default: p.Default, Value: p, Required: len(fields) < len(first),
+		})
+	}
+	return fields
 }
 
 // resolve replaces references to components by what they refer to, all the way
 // down.
-func resolve(v *valueSchema, components map[string]*valueSchema, depth int) (*valueSchema, error) {
+func resolve(v *ValueSchema, components map[string]*ValueSchema, depth int) (*ValueSchema, error) {
 	if v == nil {
-		return &valueSchema{}, nil
+		return &ValueSchema{}, nil
 	}
 	if depth > maxSchemaDepth {
 		return nil, fmt.Errorf("nested deeper than %d levels", maxSchemaDepth)
 	}
 	if v.Ref != "" {
-		name := v.Ref[strings.LastIndexByte(v.Ref, '/')+1:]
-		target := components[name]
+		target := components[v.refers()]
 		if target == nil {
 			return nil, fmt.Errorf("unknown reference %q", v.Ref)
 		}
-		return resolve(target, components, depth+1)
+		r, err := resolve(target, components, depth+1)
+		if err == nil && v.Description != "" {
+			r.Description = v.Description
+		}
+		return r, err
 	}
 	r := *v
 	var err error
+	if r.Entries, err = v.entries(components, depth+1); err != nil {
+		return nil, err
+	}
 	if v.Items != nil {
 		if r.Items, err = resolve(v.Items, components, depth+1); err != nil {
 			return nil, err
@@ -189,6 +249,21 @@ func resolve(v *valueSchema, components map[string]*valueSchema, depth int) (*va
 		}
 	}
 	return &r, nil
+}
+
+// entries resolves what additionalProperties says.
+func (v *ValueSchema) entries(components map[string]*ValueSchema, depth int) (*ValueSchema, error) {
+	switch string(v.AdditionalProperties) {
+	case "", "false", "null":
+		return nil, nil
+	case "true":
+		return &ValueSchema{}, nil
+	}
+	var e ValueSchema
+	if err := json.Unmarshal(v.AdditionalProperties, &e); err != nil {
+		return nil, fmt.Errorf("additionalProperties: %w", err)
+	}
+	return resolve(&e, components, depth)
 }
 
 // Command returns the named command.
@@ -239,20 +314,20 @@ func (c CommandSchema) checkArg(name string, v any, computed func(any) bool) err
 		}
 		return fmt.Errorf("%s: unexpected argument; the command takes %s", name, list(names))
 	}
-	if err := c.Args[i].value.check(v, computed); err != nil {
+	if err := c.Args[i].Value.check(v, computed); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
-func (v *valueSchema) check(value any, computed func(any) bool) error {
+func (v *ValueSchema) check(value any, computed func(any) bool) error {
 	if computed != nil && computed(value) {
 		return nil
 	}
 	if len(v.AnyOf) > 0 {
 		return v.checkAnyOf(value, computed)
 	}
-	if v.Format == uploadFormat {
+	if v.File() {
 		return checkUpload(value)
 	}
 	if err := v.checkType(value); err != nil {
@@ -275,7 +350,7 @@ func (v *valueSchema) check(value any, computed func(any) bool) error {
 	return nil
 }
 
-func (v *valueSchema) checkAnyOf(value any, computed func(any) bool) error {
+func (v *ValueSchema) checkAnyOf(value any, computed func(any) bool) error {
 	var first error
 	for _, alternative := range v.AnyOf {
 		err := alternative.check(value, computed)
@@ -289,7 +364,7 @@ func (v *valueSchema) checkAnyOf(value any, computed func(any) bool) error {
 	return first
 }
 
-func (v *valueSchema) checkType(value any) error {
+func (v *ValueSchema) checkType(value any) error {
 	var allowed []string
 	switch t := v.Type.(type) {
 	case string:
@@ -331,7 +406,7 @@ func hasType(value any, name string) bool {
 	return true
 }
 
-func (v *valueSchema) checkLength(n int) error {
+func (v *ValueSchema) checkLength(n int) error {
 	if v.MinLength != nil && n < *v.MinLength {
 		return fmt.Errorf("length %d is below the minimum of %d", n, *v.MinLength)
 	}
@@ -341,7 +416,7 @@ func (v *valueSchema) checkLength(n int) error {
 	return nil
 }
 
-func (v *valueSchema) checkBounds(n float64) error {
+func (v *ValueSchema) checkBounds(n float64) error {
 	if v.Minimum != nil && n < *v.Minimum {
 		return fmt.Errorf("%v is below the minimum of %v", n, *v.Minimum)
 	}
@@ -351,7 +426,7 @@ func (v *valueSchema) checkBounds(n float64) error {
 	return nil
 }
 
-func (v *valueSchema) checkItems(items []any, computed func(any) bool) error {
+func (v *ValueSchema) checkItems(items []any, computed func(any) bool) error {
 	if v.Items == nil {
 		return nil
 	}
@@ -363,9 +438,12 @@ func (v *valueSchema) checkItems(items []any, computed func(any) bool) error {
 	return nil
 }
 
-func (v *valueSchema) checkProperties(fields map[string]any, computed func(any) bool) error {
+func (v *ValueSchema) checkProperties(fields map[string]any, computed func(any) bool) error {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		field := v.Properties[name]
+		if field == nil {
+			field = v.Entries
+		}
 		if field == nil {
 			continue
 		}

@@ -2,8 +2,11 @@ package sdk
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func testSchema(t *testing.T) *Schema {
@@ -33,7 +36,7 @@ func TestSchemaCheck(t *testing.T) {
 		{"default used", "set_brightness", nil, ""},
 		{"float for an integer", "set_burst", map[string]any{"burst": 3.0}, ""},
 		{"fraction for an integer", "set_burst", map[string]any{"burst": 3.5}, `command "set_burst": burst: expected integer, got 3.5`},
-		{"unknown command", "set_brightnes", nil, `unknown command "set_brightnes"; the model has "set_brightness", "set_burst", "set_image", "set_resolution", "set_text"`},
+		{"unknown command", "set_brightnes", nil, `unknown command "set_brightnes"; the model has "set_brightness", "set_burst", "set_image", "set_resolution", "set_text", "set_weights"`},
 		{"unknown argument", "set_brightness", map[string]any{"value": 1}, `command "set_brightness": value: unexpected argument; the command takes "brightness"`},
 		{"wrong type", "set_brightness", map[string]any{"brightness": "high"}, `command "set_brightness": brightness: expected number, got "high"`},
 		{"bool is no number", "set_brightness", map[string]any{"brightness": true}, `command "set_brightness": brightness: expected number, got true`},
@@ -46,6 +49,7 @@ func TestSchemaCheck(t *testing.T) {
 		{"not a file", "set_image", map[string]any{"image": "a.png"}, `command "set_image": image: expected an uploaded file, got "a.png"`},
 		{"file", "set_image", map[string]any{"image": FileRef{UploadID: "u1"}}, ""},
 		{"two mistakes", "set_burst", map[string]any{"burst": "x", "y": 1}, `command "set_burst": burst: expected integer, got "x"; y: unexpected argument; the command takes "burst"`},
+		{"entry of a dictionary", "set_weights", map[string]any{"weights": map[string]any{"a": 1.0, "b": "x"}}, `command "set_weights": weights: b: expected number, got "x"`},
 		{"not known yet", "set_brightness", map[string]any{"brightness": computed{}}, ""},
 	}
 	for _, tt := range tests {
@@ -69,6 +73,69 @@ func TestParseSchemaReply(t *testing.T) {
 	}
 }
 
+func TestParseSchemaMessage(t *testing.T) {
+	got := testSchema(t).Messages
+	want := []MessageSchema{{
+		Name: "brightness_set", Type: "BrightnessSet",
+		Fields: []ArgSchema{{Name: "brightness", Value: &ValueSchema{Type: "number"}}},
+	}}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFieldsInOrder(t *testing.T) {
+	v := parseValue(t, `{"properties": {"a": {}, "b": {}, "c": {}, "d": {}}, "required": ["d", "x", "b", "d"]}`)
+	var got []string
+	for _, f := range v.Fields() {
+		got = append(got, fmt.Sprintf("%s %t", f.Name, f.Required))
+	}
+	want := []string{"d true", "b true", "a false", "c false"}
+	if diff := cmp.Diff(got, want); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestValueSchemaString(t *testing.T) {
+	tests := []struct{ schema, want string }{
+		{`{}`, "anything"},
+		{`{"type": "boolean"}`, "boolean"},
+		{`{"type": "number"}`, "number"},
+		{`{"type": "number", "minimum": 0, "maximum": 2}`, "number from 0 to 2"},
+		{`{"type": "integer", "minimum": 1}`, "integer of at least 1"},
+		{`{"type": "integer", "maximum": 9}`, "integer of at most 9"},
+		{`{"type": "string"}`, "text"},
+		{`{"type": "string", "minLength": 1, "maxLength": 200}`, "text of 1 to 200 characters"},
+		{`{"type": "string", "minLength": 3}`, "text of at least 3 characters"},
+		{`{"type": "string", "maxLength": 3}`, "text of at most 3 characters"},
+		{`{"type": "string", "enum": ["off", "2x"]}`, `one of "off", "2x"`},
+		{`{"anyOf": [{"type": "string"}, {"type": "null"}]}`, "text or null"},
+		{`{"anyOf": [{"type": "string"}, {"type": "integer"}]}`, "text or integer"},
+		{`{"type": ["string", "null"]}`, "string null"},
+		{`{"type": "array"}`, "list"},
+		{`{"type": "array", "items": {"type": "integer"}}`, "list of integer"},
+		{`{"type": "object"}`, "object"},
+		{`{"type": "object", "additionalProperties": {"type": "number"}}`, "object of number"},
+		{`{"type": "object", "properties": {"x": {"type": "integer"}, "y": {}}}`, "object {x: integer, y: anything}"},
+		{`{"type": "object", "format": "reactor-upload-reference"}`, "uploaded file"},
+	}
+	for _, tt := range tests {
+		if got := parseValue(t, tt.schema).String(); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.schema, got, tt.want)
+		}
+	}
+}
+
+// parseValue reads the schema of one argument.
+func parseValue(t *testing.T, schema string) *ValueSchema {
+	t.Helper()
+	s, err := ParseSchema(json.RawMessage(`{"paths": {"/events/c": {"post": {"requestBody": {"content": {"application/json": {"schema": {"properties": {"x": ` + schema + `}}}}}}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Commands[0].Args[0].Value
+}
+
 func FuzzParseSchema(f *testing.F) {
 	doc, err := os.ReadFile("testdata/brightness.schema.json")
 	if err != nil {
@@ -82,6 +149,9 @@ func FuzzParseSchema(f *testing.F) {
 			return
 		}
 		for _, c := range s.Commands {
+			for _, a := range c.Args {
+				_ = a.Value.String()
+			}
 			_ = s.Check(c.Name, map[string]any{"x": []any{1.0, "a", nil}}, nil)
 		}
 	})
