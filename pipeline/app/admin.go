@@ -31,7 +31,7 @@ type admin struct {
 // adminReadTimeout bounds how long a client may take to ask.
 const adminReadTimeout = 10 * time.Second
 
-func startAdmin(f runFlags, lines []*line, m *metrics, log *slog.Logger) (*admin, error) {
+func startAdmin(f runFlags, s *supervisor, m *metrics, log *slog.Logger) (*admin, error) {
 	if f.admin == "off" {
 		return nil, nil
 	}
@@ -47,7 +47,7 @@ func startAdmin(f runFlags, lines []*line, m *metrics, log *slog.Logger) (*admin
 		return nil, fmt.Errorf("admin port: %w (choose another with --admin, or --admin off)", err)
 	}
 	a := &admin{
-		server: &http.Server{Handler: guard(token, adminRoutes(lines, m, isLoopback(f.admin))), ReadHeaderTimeout: adminReadTimeout},
+		server: &http.Server{Handler: guard(token, adminRoutes(s, m, isLoopback(f.admin))), ReadHeaderTimeout: adminReadTimeout},
 		done:   make(chan struct{}),
 	}
 	go func() {
@@ -91,10 +91,10 @@ func isLoopback(addr string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-func adminRoutes(lines []*line, m *metrics, local bool) *http.ServeMux {
+func adminRoutes(s *supervisor, m *metrics, local bool) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, health(lines)) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, readiness(lines)) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, health(s.lines())) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, readiness(s.lines())) })
 	mux.Handle("GET /metrics", m.handler())
 	if local {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)

@@ -93,6 +93,24 @@ func (p *program) loadOne(path string, f fileFlags) (*config.Spec, error) {
 	return p.parse(path, text, f)
 }
 
+// again reads a file another time, or a text in its place.
+func (p *program) again(path string, text []byte, f fileFlags) (*config.Spec, error) {
+	p, err := p.withEnvFiles(f.envFiles)
+	if err != nil {
+		return nil, err
+	}
+	if text == nil {
+		if text, err = config.ReadFile(path); err != nil {
+			return nil, &configError{err}
+		}
+	}
+	spec, err := p.parse(path, text, f)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	return spec, nil
+}
+
 // parse is loadOne for a text that takes the file's place.
 func (p *program) parse(path string, text []byte, f fileFlags) (*config.Spec, error) {
 	opt := config.Options{Env: p.getenv, Set: f.set}

@@ -20,7 +20,7 @@ const (
 
 // showProgress tells every so often how far the pipelines are, on one line of a
 // terminal or in the log. The returned function ends it and waits.
-func showProgress(t *terminal, lines []*line) (stop func()) {
+func showProgress(t *terminal, lines func() []*line) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -36,7 +36,7 @@ func showProgress(t *terminal, lines []*line) (stop func()) {
 				t.progress("")
 				return
 			case <-tick.C:
-				tell(t, lines)
+				tell(t, lines())
 			}
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,52 +67,39 @@ func (p *program) run(ctx context.Context, f runFlags, args []string) error {
 		return err
 	}
 	metrics := newMetrics()
-	lines := makeLines(specs, f, log, metrics)
-	admin, err := startAdmin(f, lines, metrics, log)
+	s := p.supervise(specs, f, log, metrics)
+	admin, err := startAdmin(f, s, metrics, log)
 	if err != nil {
 		return err
 	}
-	stopProgress := showProgress(screen, lines)
-	errs := runLines(ctx, lines)
+	stopProgress := showProgress(screen, s.lines)
+	errs := s.run(ctx)
 	stopProgress()
-	errs = append(errs, admin.close(), p.summarize(f, lines))
+	errs = append(errs, admin.close(), p.summarize(f, s.lines()))
 	return p.failed(f, log, errors.Join(errs...))
 }
 
-func makeLines(specs []*config.Spec, f runFlags, log *slog.Logger, m *metrics) []*line {
-	lines := make([]*line, len(specs))
-	for i, s := range specs {
-		lines[i] = newLine(lineConfig{
-			spec: s, log: log, metrics: m,
-			duration: f.duration, frames: f.frames, asWanted: f.sim != "",
-		})
+// supervise returns what runs the pipelines.
+func (p *program) supervise(specs []*config.Spec, f runFlags, log *slog.Logger, m *metrics) *supervisor {
+	pipelines := make([]*supervised, len(specs))
+	for i, spec := range specs {
+		log := log
 		// Who reads the log of one pipeline need not be told its name each time.
 		if len(specs) > 1 || f.format == formatJSON {
-			lines[i].log = log.With("pipeline", s.Name)
+			log = log.With("pipeline", spec.Name)
 		}
-		for _, w := range s.Warnings {
-			lines[i].log.Warn(w)
-		}
-	}
-	return lines
-}
-
-// runLines runs all pipelines. One that fails leaves the others alone, and with
-// others beside it says so when it does.
-func runLines(ctx context.Context, lines []*line) []error {
-	errs := make([]error, len(lines))
-	var wg sync.WaitGroup
-	for i, l := range lines {
-		wg.Go(func() {
-			errs[i] = l.run(ctx)
-			if errs[i] != nil && len(lines) > 1 {
-				l.log.Error("pipeline failed", "err", oneLine(errs[i]))
-				errs[i] = &saidError{errs[i], l.spec.Name}
+		parse := func(text []byte) (*config.Spec, error) { return p.again(spec.Path, text, f.fileFlags) }
+		pipelines[i] = newSupervised(spec, parse, func(spec *config.Spec) *line {
+			for _, w := range spec.Warnings {
+				log.Warn(w)
 			}
+			return newLine(lineConfig{
+				spec: spec, log: log, metrics: m,
+				duration: f.duration, frames: f.frames, asWanted: f.sim != "",
+			})
 		})
 	}
-	wg.Wait()
-	return alike(errs)
+	return newSupervisor(pipelines)
 }
 
 // saidError is a pipeline's failure that the log has told of.
