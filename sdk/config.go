@@ -59,6 +59,9 @@ type Config struct {
 	// and 30 s otherwise. Negative: never.
 	ReconnectWindow time.Duration
 
+	// Trace, if set, is called after each step of connecting, by reconnects too,
+	// from any goroutine. It must not block.
+	Trace func(Step)
 	// Logger gets changes of state and trouble. Default: nothing is logged.
 	Logger *slog.Logger
 

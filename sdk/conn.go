@@ -135,6 +135,7 @@ func (c *conn) negotiate(ctx, life context.Context, g signalling) error {
 		return err
 	}
 	trickle.answered()
+	c.session.cfg.took(StepSignalling)
 	return c.gate(ctx, g.op)
 }
 
@@ -200,6 +201,7 @@ func (c *conn) prepare(servers []webrtc.ICEServer, op string) (string, *trickle,
 	c.bwe = <-e.bwe
 	trickle := newTrickle()
 	c.pc.OnICECandidate(trickle.add)
+	c.pc.OnICEConnectionStateChange(c.iceChanged)
 	c.pc.OnConnectionStateChange(c.stateChanged)
 	c.pc.OnTrack(c.receive)
 	if err := c.addTracks(e); err != nil {
@@ -327,13 +329,17 @@ func (c *conn) gate(ctx context.Context, op string) error {
 			return gpuErrorf(CodeTimeout, op, "timed out: peer connection not ready within %s (no network path to the server?)", gateTimeout)
 		}
 	}
+	c.session.cfg.took(StepChannels)
 	return nil
 }
 
 func (c *conn) stateChanged(state webrtc.PeerConnectionState) {
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
-		c.up.Do(func() { close(c.connected) })
+		c.up.Do(func() {
+			c.session.cfg.took(StepDTLS)
+			close(c.connected)
+		})
 	case webrtc.PeerConnectionStateClosed:
 		// Told by DTLS, which may overtake the end of the channels.
 		c.lose(fmt.Errorf("peer connection %w", errClosedByServer))

@@ -100,6 +100,7 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 		return nil, gpuErrorf(CodeGeneration, "connect", "requested streamed generation, but the runtime started the session in %s", r.Generation)
 	}
 	s.caps = Capabilities{Tracks: r.Capabilities.Tracks}
+	s.cfg.took(StepSession)
 	for _, info := range s.caps.Tracks {
 		s.tracks = append(s.tracks, newTrack(s, info))
 	}
