@@ -14,7 +14,6 @@ const (
 	textHandlerFailed  = "The handler raised an unexpected error."
 	textNotStepped     = "this session is not stepped; start it with generation 'stepped' to request steps"
 	textPublished      = "track already published"
-	textNoRecorder     = "recorder disabled or encoder crashed"
 )
 
 // handle takes one frame of the client.
@@ -158,10 +157,10 @@ func (c *connection) handleControl(m *wire.ControlClientMessage) {
 		c.sendSchema(id)
 	case *wire.ControlClientMessage_FileUploaded:
 		c.fileUploaded(p.FileUploaded)
-	case *wire.ControlClientMessage_RequestClip, *wire.ControlClientMessage_RequestRecording:
-		c.respond(id, &wire.ControlServerMessage{
-			Payload: &wire.ControlServerMessage_ClipFailed{ClipFailed: &wire.ClipFailed{Reason: textNoRecorder}},
-		})
+	case *wire.ControlClientMessage_RequestClip:
+		c.clip(id, p.RequestClip.GetDurationSeconds(), clipSnap)
+	case *wire.ControlClientMessage_RequestRecording:
+		c.clip(id, 0, clipRecording)
 	case *wire.ControlClientMessage_PublishTrack:
 		c.publish(id, p.PublishTrack.GetName())
 	case *wire.ControlClientMessage_UnpublishTrack:

@@ -36,6 +36,9 @@ type Config struct {
 	// token may set a tighter one.
 	SessionLimit time.Duration
 
+	// Recording lets clients fetch clips. Stepped sessions are not recorded.
+	Recording Recording
+
 	// OrphanTimeout ends a session that has no client. Default: 60 s, 30 s in
 	// the cloud; negative: never.
 	OrphanTimeout time.Duration
@@ -70,6 +73,7 @@ func (c Config) complete() (Config, error) {
 	c.PingTimeout = orDefault(c.PingTimeout, 20*time.Second)
 	c.NegotiationTimeout = orDefault(c.NegotiationTimeout, 30*time.Second)
 	c.UploadTimeout = orDefault(c.UploadTimeout, 10*time.Second)
+	c.Recording = c.Recording.complete()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

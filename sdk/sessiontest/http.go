@@ -29,6 +29,7 @@ const (
 	RouteReserve Route = "POST /sessions/{sid}/uploads"
 	RouteUpload  Route = "PUT /uploads/{upload}"
 	RouteClips   Route = "GET /clips"
+	RouteSegment Route = "GET /clips/chunks/{recording}/{file}"
 
 	RouteICEServers Route = "GET /sessions/{sid}/transport/webrtc/ice_servers"
 	RouteRegister   Route = "POST /sessions/{sid}/transport/webrtc/connections"
@@ -48,7 +49,7 @@ func (s *Server) handler() http.Handler {
 		RouteStart: s.startSession, RouteSession: s.getSession, RouteSchema: s.getSchema,
 		RouteStop: s.stopSession, RouteHealth: s.getHealth,
 		RouteToken: s.mintToken, RouteCreate: s.createSession, RouteRead: s.readSession, RouteDelete: s.deleteSession,
-		RouteReserve: s.inSession(s.reserveUpload), RouteUpload: s.putUpload, RouteClips: s.getClips,
+		RouteReserve: s.inSession(s.reserveUpload), RouteUpload: s.putUpload, RouteClips: s.getClips, RouteSegment: s.getSegment,
 		RouteICEServers: s.inSession(s.getICEServers), RouteRegister: s.inSession(s.registerConnection),
 		RouteOffer: s.onConnection(s.putOffer), RouteReoffer: s.onConnection(s.putOffer),
 		RouteAnswer: s.onConnection(s.getAnswer), RouteCandidates: s.onConnection(s.addCandidates),

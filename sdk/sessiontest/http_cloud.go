@@ -2,6 +2,7 @@ package sessiontest
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -128,26 +129,35 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "Token does not allow this model")
 		return
 	}
-	id, ok := s.allocate(r, scope)
-	if !ok {
-		refuse(w, http.StatusTooManyRequests, "Too many concurrent sessions")
+	id, err := s.allocate(r, scope)
+	switch {
+	case errors.Is(err, errNoRoom):
+		refuse(w, http.StatusTooManyRequests, err.Error())
+		return
+	case err != nil:
+		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
 	answer(w, http.StatusCreated, object{"session_id": id, "state": "CREATED", "model": object{"name": s.model.Name}})
 }
 
+// errNoRoom is the refusal of one session too many.
+var errNoRoom = errors.New("Too many concurrent sessions") //nolint:staticcheck // the text of an answer
+
 // allocate starts a session of the cloud, if there is room for one, and lets
 // the token of the request act on it.
-func (s *Server) allocate(r *http.Request, scope tokenScope) (id string, ok bool) {
+func (s *Server) allocate(r *http.Request, scope tokenScope) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shut || s.cloudSessions() >= s.cfg.MaxSessions {
-		return "", false
+		return "", errNoRoom
 	}
-	x := s.newSession(uuid(), true, tightest(s.cfg.SessionLimit, scope.limit))
-	s.sessions[x.id] = x
+	x, err := s.newSession(beginning{id: uuid(), cloud: true, limit: tightest(s.cfg.SessionLimit, scope.limit)})
+	if err != nil {
+		return "", err
+	}
 	s.adopt(r, x.id)
-	return x.id, true
+	return x.id, nil
 }
 
 // owned is a model's name with its owner.

@@ -22,6 +22,7 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, detail)
 		return
 	}
+	recording, _ := body["session_id"].(string)
 	s.mu.Lock()
 	if state := s.localState(); state != stateReady {
 		s.mu.Unlock()
@@ -33,8 +34,13 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "cannot start session while terminated: the model is terminated")
 		return
 	}
-	x := s.newSession(localSession, false, s.cfg.SessionLimit)
-	s.local, s.sessions[x.id] = x, x
+	x, err := s.newSession(beginning{id: localSession, limit: s.cfg.SessionLimit, recording: recording, params: body})
+	if err != nil {
+		s.mu.Unlock()
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	s.local = x
 	s.mu.Unlock()
 	answer(w, http.StatusOK, s.localDescriptor())
 }
@@ -78,7 +84,7 @@ func (s *Server) localDescriptor() object {
 		"cluster":      "local",
 		"server_info":  object{"server_version": "3.10.0"},
 		"transports":   []any{transportWebRTC()},
-		"recording":    object{"enabled": false, "chunk_seconds": 4},
+		"recording":    object{"enabled": s.cfg.Recording.Enabled, "chunk_seconds": s.cfg.Recording.Chunk.Seconds()},
 		"step_results": object{"enabled": false},
 	})
 	return d
@@ -143,11 +149,6 @@ func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
 		state = "serving"
 	}
 	answer(w, http.StatusOK, object{"status": "healthy", "state": state, "detail": nil})
-}
-
-// getClips says that there never was a recording.
-func (s *Server) getClips(w http.ResponseWriter, _ *http.Request) {
-	refuse(w, http.StatusGone, "Recording unknown or aged out")
 }
 
 // getICEServers tells the servers of the configuration.

@@ -44,8 +44,19 @@ type Output struct {
 	track   Track
 	changed chan struct{}
 
-	mu      sync.Mutex // guards senders
-	senders []*sender
+	mu      sync.Mutex // guards viewers
+	viewers []viewer
+}
+
+// viewer takes the samples of an output: a connection's sender or a recording.
+type viewer interface {
+	// demand says whether it watches in a codec, and whether it needs a
+	// keyframe. It counts as told.
+	demand(codec string, now time.Time) (watching, keyframe bool)
+	// offer hands over a sample and does not wait.
+	offer(s Sample)
+	// block lets nothing but a keyframe through, and asks for one.
+	block()
 }
 
 // Output returns the named output track. It panics if the model has none of
@@ -72,11 +83,11 @@ func (o *Output) Send(s Sample) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.senders) == 0 {
+	if len(o.viewers) == 0 {
 		return
 	}
 	s.Data = slices.Clone(s.Data)
-	for _, v := range o.senders {
+	for _, v := range o.viewers {
 		v.offer(s)
 	}
 }
@@ -91,7 +102,7 @@ func (o *Output) Demand() []Demand {
 	var all []Demand
 	for _, name := range o.track.Codecs {
 		d := Demand{Codec: name}
-		for _, v := range o.senders {
+		for _, v := range o.viewers {
 			watching, key := v.demand(name, now)
 			if watching {
 				d.Viewers++
@@ -112,7 +123,7 @@ func (o *Output) Changed() <-chan struct{} { return o.changed }
 // restart makes every viewer wait for a keyframe.
 func (o *Output) restart() {
 	o.mu.Lock()
-	for _, v := range o.senders {
+	for _, v := range o.viewers {
 		v.block()
 	}
 	o.mu.Unlock()
@@ -126,16 +137,18 @@ func (o *Output) signal() {
 	}
 }
 
-func (o *Output) add(v *sender) {
+func (o *Output) add(v viewer) {
 	o.mu.Lock()
-	o.senders = append(o.senders, v)
+	o.viewers = append(o.viewers, v)
 	o.mu.Unlock()
 	o.signal()
 }
 
-func (o *Output) remove(v *sender) {
+func (o *Output) remove(v viewer) { o.removeIf(func(e viewer) bool { return e == v }) }
+
+func (o *Output) removeIf(gone func(viewer) bool) {
 	o.mu.Lock()
-	o.senders = slices.DeleteFunc(o.senders, func(e *sender) bool { return e == v })
+	o.viewers = slices.DeleteFunc(o.viewers, gone)
 	o.mu.Unlock()
 	o.signal()
 }

@@ -24,6 +24,7 @@ type Server struct {
 	started time.Time
 	trouble trouble
 	frozen  atomic.Bool
+	journal journal
 
 	// ctx ends with the server: what belongs to a server and not to a call has
 	// it from here.
@@ -39,6 +40,8 @@ type Server struct {
 	closing  bool            // the local session is on its way out
 	tokens   map[string]tokenScope
 	shut     bool // no more sessions
+	// recordings by their ids, of sessions that run or ended not long ago.
+	recordings map[string]*recorder
 }
 
 // New serves a model for the length of a test, on a port of its own. The test
@@ -72,12 +75,13 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, model: cfg.Model, log: cfg.Logger,
-		url:      "http://" + l.Addr().String(),
-		started:  time.Now(),
-		outputs:  map[string]*Output{},
-		sessions: map[string]*session{},
-		ended:    map[string]bool{},
-		tokens:   map[string]tokenScope{},
+		url:        "http://" + l.Addr().String(),
+		started:    time.Now(),
+		outputs:    map[string]*Output{},
+		sessions:   map[string]*session{},
+		ended:      map[string]bool{},
+		tokens:     map[string]tokenScope{},
+		recordings: map[string]*recorder{},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
@@ -115,6 +119,8 @@ func (s *Server) Close() {
 		s.mu.Unlock()
 		s.EndSessions("Session ended: the server is shutting down.")
 		s.cancel()
+		s.wg.Wait()
+		s.removeRecordings()
 	})
 	s.wg.Wait()
 }

@@ -39,8 +39,12 @@ type session struct {
 	srv     *Server
 	id      string
 	cloud   bool
+	stepped bool
 	created time.Time
 	log     *slog.Logger
+
+	recording string    // the id of what is kept of the session
+	recorder  *recorder // nil if it is not recorded
 
 	// events run one at a time: commands, connections coming and going.
 	events chan func()
@@ -62,6 +66,16 @@ type session struct {
 	uploads      map[string]*upload
 }
 
+// beginning is what a session starts with.
+type beginning struct {
+	id        string
+	cloud     bool
+	limit     time.Duration // 0 for none
+	recording string        // id of its recording; drawn if empty
+	stepped   bool
+	params    object // the start body
+}
+
 // ending is why a session ends and what its clients are told.
 type ending struct {
 	why       string // stopped, moderated, timed_out
@@ -69,11 +83,14 @@ type ending struct {
 	moderated bool
 }
 
-// newSession starts a session. The caller holds s.mu and files it.
-func (s *Server) newSession(id string, cloud bool, limit time.Duration) *session {
+// newSession starts a session and files it. The caller holds s.mu.
+func (s *Server) newSession(b beginning) (*session, error) {
+	if b.recording == "" {
+		b.recording = uuid()
+	}
 	x := &session{
-		srv: s, id: id, cloud: cloud, created: time.Now(), state: stateWaiting,
-		log:          s.log.With("session", id),
+		srv: s, id: b.id, cloud: b.cloud, stepped: b.stepped, recording: b.recording, created: time.Now(), state: stateWaiting,
+		log:          s.log.With("session", b.id),
 		events:       make(chan func(), maxEvents),
 		over:         make(chan struct{}),
 		connections:  map[uint32]*connection{},
@@ -84,20 +101,25 @@ func (s *Server) newSession(id string, cloud bool, limit time.Duration) *session
 		slots:        map[string]uint32{},
 		uploads:      map[string]*upload{},
 	}
+	if err := x.openRecorder(); err != nil {
+		return nil, err
+	}
+	s.sessions[x.id] = x
+	s.journal.move(x.id, eventStart, stateWaiting, object{"params": b.params})
 	x.ctx, x.cancel = context.WithCancel(s.ctx)
 	x.wg.Go(x.run)
 	x.post(func() {
 		if f := s.model.Started; f != nil {
-			f(id)
+			f(x.id)
 		}
 	})
 	x.armOrphan()
-	if limit > 0 {
-		x.limit = time.AfterFunc(limit, func() {
+	if b.limit > 0 {
+		x.limit = time.AfterFunc(b.limit, func() {
 			x.end(ending{why: "timed_out", notice: "Session ended: the time limit was reached."})
 		})
 	}
-	return x
+	return x, nil
 }
 
 func (x *session) run() {
@@ -159,6 +181,14 @@ func (x *session) end(e ending) {
 		return
 	}
 	x.state = stateClosing
+	event, detail := eventStop, object{"reason": e.why}
+	if e.why == "timed_out" {
+		event = eventTimeout
+	}
+	if e.notice != "" {
+		detail["close_reason"] = e.notice
+	}
+	s.journal.move(x.id, event, x.state, detail)
 	if x.ends != nil {
 		x.ends.Stop()
 	}
@@ -193,6 +223,7 @@ func (x *session) close(e ending) {
 		})
 	}
 	x.cancel()
+	x.closeRecorder(e)
 	var peers sync.WaitGroup
 	for _, c := range x.everyConnection() {
 		peers.Go(func() {
@@ -206,6 +237,7 @@ func (x *session) close(e ending) {
 		f(x.id, e.why)
 	}
 	x.srv.forget(x)
+	x.srv.journal.move(x.id, eventCleanup, stateReady, object{"reason": e.why})
 	close(x.over)
 }
 
@@ -256,6 +288,10 @@ func (x *session) enter(c *connection) bool {
 	_, known := x.connections[c.id]
 	x.connections[c.id] = c
 	x.state = stateStreaming
+	if !known {
+		x.srv.journal.move(x.id, eventOpened, x.state, object{"conn_id": c.id, "transport": "webrtc"})
+	}
+	x.rest(false)
 	if x.ends != nil {
 		x.ends.Stop()
 	}
@@ -291,8 +327,10 @@ func (x *session) leave(c *connection) {
 	}
 	if len(x.connections) == 0 {
 		x.state = stateOrphaned
+		x.rest(true)
 		x.armOrphan()
 	}
+	x.srv.journal.move(x.id, eventClosed, x.state, object{"conn_id": c.id, "transport": "webrtc"})
 	if f := x.srv.model.Disconnected; f != nil {
 		x.postLocked(func() { f(x.id, c.id) })
 	}
@@ -341,6 +379,59 @@ func (x *session) release(name string, id uint32) bool {
 	}
 	delete(x.slots, name)
 	return true
+}
+
+// openRecorder begins the recording, if there is to be one. s.mu is held.
+func (x *session) openRecorder() error {
+	if !x.srv.cfg.Recording.Enabled || x.stepped {
+		return nil
+	}
+	r, err := x.srv.newRecorder(x.id, x.recording)
+	if err != nil {
+		return err
+	}
+	x.recorder = r
+	x.srv.recordings[x.recording] = r
+	x.wg.Go(r.run)
+	return nil
+}
+
+// rest says whether the model rests: without a client it generates nothing.
+func (x *session) rest(resting bool) {
+	if x.recorder != nil {
+		x.recorder.watch(!resting)
+	}
+}
+
+// closeRecorder ends the recording, which is kept for a while.
+func (x *session) closeRecorder(e ending) {
+	r := x.recorder
+	if r == nil {
+		return
+	}
+	r.finish(e.why != "error")
+	time.AfterFunc(r.cfg.Keep, func() { x.srv.removeRecording(r) })
+}
+
+// removeRecording forgets a recording and deletes its files.
+func (s *Server) removeRecording(r *recorder) {
+	s.mu.Lock()
+	if s.recordings[r.id] == r {
+		delete(s.recordings, r.id)
+	}
+	s.mu.Unlock()
+	r.remove()
+}
+
+// removeRecordings deletes the files of all recordings, at the end.
+func (s *Server) removeRecordings() {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.recordings))
+	clear(s.recordings)
+	s.mu.Unlock()
+	for _, r := range all {
+		r.remove()
+	}
 }
 
 // uuid is a random UUID, version 4.
