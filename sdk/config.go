@@ -62,10 +62,17 @@ type Config struct {
 	// Trace, if set, is called after each step of connecting, by reconnects too,
 	// from any goroutine. It must not block.
 	Trace func(Step)
+	// Generation is how the session generates: [Streamed], the default, or
+	// [Stepped]. StepTimeout is how long the result of a step may take. Default:
+	// 300 s.
+	Generation  string
+	StepTimeout time.Duration
+
 	// Logger gets changes of state and trouble. Default: nothing is logged.
 	Logger *slog.Logger
 
-	hooks hooks
+	hooks     hooks
+	recording string // the id of the recording of a session that is started here
 }
 
 // String says what is opened where, without the secrets.
@@ -131,6 +138,12 @@ func (c Config) complete() (Config, error) {
 			c.ReconnectWindow = localWindow
 		}
 	}
+	if c.Generation == "" {
+		c.Generation = Streamed
+	}
+	if c.Local && c.SessionID == "" && c.Generation == Stepped {
+		c.recording = newRecording()
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -156,6 +169,12 @@ func (c Config) validate() error {
 	}
 	if c.ConnectionID != 0 && c.SessionID == "" {
 		errs = append(errs, errors.New("connection id: needs a session id"))
+	}
+	if c.Generation != Streamed && c.Generation != Stepped {
+		errs = append(errs, fmt.Errorf("generation: must be %s or %s, got %q", Streamed, Stepped, c.Generation))
+	}
+	if c.StepTimeout < 0 || c.StepTimeout > 0 && c.Generation != Stepped {
+		errs = append(errs, fmt.Errorf("step timeout: must be positive, and for stepped generation only, got %s", c.StepTimeout))
 	}
 	if c.MaxSessionDuration < 0 {
 		errs = append(errs, fmt.Errorf("max session duration: must not be negative, got %s", c.MaxSessionDuration))

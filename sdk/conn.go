@@ -290,6 +290,9 @@ func (c *conn) accept(remote string, offered wire.Features, op string) error {
 		}
 	}
 	common := offered.Common(wire.ParseFeatures(remote))
+	if c.session.cfg.Generation == Stepped && common.MaxMessage == 0 {
+		return gpuErrorf(CodeChunking, op, "stepped generation needs data-channel chunking, which this connection did not negotiate")
+	}
 	c.metadata = common.FrameMetadata
 	c.data.agree(common)
 	c.control.agree(common)

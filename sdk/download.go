@@ -106,7 +106,7 @@ func (a *api) awaitPlaylist(ctx context.Context, u *url.URL, ready time.Time, ti
 	var deadline time.Time
 	stumbles := 0
 	for {
-		got, err := a.get(ctx, "playlist", u, maxPlaylist, requestTimeout)
+		got, err := a.get(ctx, exchange{op: opDownload, hop: "playlist", timeout: requestTimeout}, u, maxPlaylist)
 		var e *Error
 		switch {
 		case errors.As(err, &e) && e.Recoverable && ctx.Err() == nil && stumbles < sessionStumbles:
@@ -145,7 +145,7 @@ func isClosed(ch <-chan struct{}) bool {
 // segment fetches one part, more than once if that may help.
 func (a *api) segment(ctx context.Context, hop string, u *url.URL) ([]byte, error) {
 	for try := 1; ; try++ {
-		got, err := a.get(ctx, hop, u, maxSegment, segmentTimeout)
+		got, err := a.get(ctx, exchange{op: opDownload, hop: hop, timeout: segmentTimeout}, u, maxSegment)
 		var e *Error
 		if !errors.As(err, &e) {
 			return got.body, err
@@ -175,34 +175,34 @@ type fetched struct {
 	wait   time.Duration // before the next look
 }
 
-// get fetches a part of a download. The token is for our own host alone:
-// others, which have signed addresses, refuse it.
-func (a *api) get(ctx context.Context, hop string, u *url.URL, limit int64, timeout time.Duration) (fetched, error) {
+// get fetches bytes, up to a limit. The token is for our own host alone: others,
+// which have signed addresses, refuse it.
+func (a *api) get(ctx context.Context, x exchange, u *url.URL, limit int64) (fetched, error) {
+	x.at = origin(u)
 	if !a.isOurs(u) {
-		return a.fetch(ctx, hop, u, "", limit, timeout)
+		return a.fetch(ctx, x, u, "", limit)
 	}
-	token, err := a.tokens.get(ctx, opDownload)
+	token, err := a.tokens.get(ctx, x.op)
 	if err != nil {
 		return fetched{}, err
 	}
-	got, err := a.fetch(ctx, hop, u, token, limit, timeout)
+	got, err := a.fetch(ctx, x, u, token, limit)
 	if got.status != http.StatusUnauthorized || !a.tokens.forget(token) {
 		return got, err
 	}
-	if token, err = a.tokens.get(ctx, opDownload); err != nil {
+	if token, err = a.tokens.get(ctx, x.op); err != nil {
 		return fetched{}, err
 	}
-	return a.fetch(ctx, hop, u, token, limit, timeout)
+	return a.fetch(ctx, x, u, token, limit)
 }
 
-func (a *api) fetch(ctx context.Context, hop string, u *url.URL, token string, limit int64, timeout time.Duration) (fetched, error) {
+func (a *api) fetch(ctx context.Context, x exchange, u *url.URL, token string, limit int64) (fetched, error) {
 	out := fetched{wait: longClipPause}
-	x := exchange{op: opDownload, hop: hop, at: origin(u)}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errRequestTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, x.timeout, errRequestTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return out, &Error{Code: CodePlaylist, Component: componentAPI, Operation: x.op, Message: hop + ": not an address"}
+		return out, &Error{Code: CodePlaylist, Component: componentAPI, Operation: x.op, Message: x.hop + ": not an address"}
 	}
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
@@ -221,7 +221,7 @@ func (a *api) fetch(ctx context.Context, hop string, u *url.URL, token string, l
 		return out, a.transportError(ctx, x, err)
 	}
 	if int64(len(out.body)) > limit {
-		return out, &Error{Code: CodePlaylist, Component: componentAPI, Operation: x.op, Message: fmt.Sprintf("%s: more than %d bytes", hop, limit)}
+		return out, &Error{Code: CodePlaylist, Component: componentAPI, Operation: x.op, Message: fmt.Sprintf("%s: more than %d bytes", x.hop, limit)}
 	}
 	return out, nil
 }

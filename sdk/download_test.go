@@ -229,7 +229,7 @@ func TestDownloadErrors(t *testing.T) {
 		a := newAPI(Config{BaseURL: srv.URL, Token: jwt, Logger: discard()})
 		defer a.close()
 		u, _ := url.Parse(srv.URL + "/x")
-		if _, err := a.get(t.Context(), "segment 1 of 1", u, 4, time.Minute); message(err) != "download_clip: [INVALID_PLAYLIST] segment 1 of 1: more than 4 bytes" {
+		if _, err := a.get(t.Context(), exchange{op: opDownload, hop: "segment 1 of 1", timeout: time.Minute}, u, 4); message(err) != "download_clip: [INVALID_PLAYLIST] segment 1 of 1: more than 4 bytes" {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -64,6 +64,14 @@ const (
 	CodeClipGone         = "CLIP_GONE"
 	CodePlaylist         = "INVALID_PLAYLIST"
 	CodeInternal         = "INTERNAL_ERROR"
+	// Steps. Those in lower case are the server's.
+	CodeChunking         = "DATA_CHANNEL_CHUNKING_REQUIRED"
+	CodeFrameEncoding    = "UNSUPPORTED_FRAME_ENCODING"
+	CodeStepRefused      = "step_refused"
+	CodeStepNotReady     = "step_not_ready"
+	CodeStepTooLarge     = "step_result_too_large"
+	CodeStepCommand      = "step_command_failed"
+	CodeStepSessionEnded = "step_session_ended"
 	// CodeCommandError is the code of a refusal that the model broadcast as a
 	// command_error message.
 	CodeCommandError = "command_error"
@@ -81,6 +89,10 @@ type Error struct {
 	Recoverable bool
 	// RetryAfter is how long the server asks to wait; 0 where it does not.
 	RetryAfter time.Duration
+	// Entry names the part of a step at fault, such as "commands[1]". CommandCode
+	// is the model's own, where a command of a step failed.
+	Entry       string
+	CommandCode string
 
 	cause      error
 	refused    bool // by the model or runtime
@@ -113,7 +125,7 @@ func (e *Error) Is(target error) bool {
 	case ErrTimeout:
 		return e.Code == CodeTimeout
 	case ErrSessionEnded:
-		return e.Code == CodeSessionTerminal
+		return e.Code == CodeSessionTerminal || e.Code == CodeStepSessionEnded
 	case ErrTooLarge:
 		return e.Code == CodeTooLarge
 	case ErrNoCodec:

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptrace"
@@ -13,7 +14,40 @@ import (
 
 // Capabilities are what the session's model offers.
 type Capabilities struct {
-	Tracks []TrackInfo
+	ProtocolVersion string        `json:"protocol_version"`
+	Tracks          []TrackInfo   `json:"tracks"`
+	Commands        []CommandInfo `json:"commands"`     // often none; the schema has them
+	EmissionFPS     float64       `json:"emission_fps"` // 0 if not said
+}
+
+// CommandInfo is a command as capabilities tell of it.
+type CommandInfo struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Schema      json.RawMessage `json:"schema"`
+}
+
+// Info is what the server said of the session when it was joined. What it did
+// not say is empty.
+type Info struct {
+	Model, ModelVersion string
+	State               string // in the server's words
+	Cluster             string
+	ServerVersion       string
+	Generation          string // [Streamed] or [Stepped]
+	// Recording says that there may be clips, made of chunks of that length.
+	Recording   bool
+	ChunkLength time.Duration
+	// StepResults says that steps are kept: see [Session.StepRecord].
+	StepResults bool
+}
+
+func (r resource) info() Info {
+	return Info{
+		Model: r.Model.Name, ModelVersion: r.Model.Version, State: r.State, Cluster: r.Cluster,
+		ServerVersion: r.Server.Version, Generation: r.Generation,
+		Recording: r.Recording.Enabled, ChunkLength: seconds(r.Recording.ChunkSeconds), StepResults: r.StepResults.Enabled,
+	}
 }
 
 // Directions of a track, as the client sees it.
@@ -42,9 +76,34 @@ type resource struct {
 	State             string            `json:"state"`
 	SelectedTransport *transportVersion `json:"selected_transport"`
 	Generation        string            `json:"generation"`
-	Capabilities      *struct {
-		Tracks []TrackInfo `json:"tracks"`
-	} `json:"capabilities"`
+	Capabilities      *Capabilities     `json:"capabilities"`
+	Model             struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	} `json:"model"`
+	Cluster string `json:"cluster"`
+	Server  struct {
+		Version string `json:"server_version"`
+	} `json:"server_info"`
+	Recording struct {
+		Enabled      bool    `json:"enabled"`
+		ChunkSeconds float64 `json:"chunk_seconds"`
+	} `json:"recording"`
+	StepResults struct {
+		Enabled bool `json:"enabled"`
+	} `json:"step_results"`
+}
+
+// agrees compares the way in which the session generates with the one that was
+// asked for. A server that does not say has only the streamed one.
+func (r resource) agrees(generation string) error {
+	switch {
+	case r.Generation == generation, r.Generation == "" && generation == Streamed:
+		return nil
+	case r.Generation == "":
+		return gpuErrorf(CodeGeneration, "connect", "requested %s generation, but the runtime started the session in a mode it did not report", generation)
+	}
+	return gpuErrorf(CodeGeneration, "connect", "requested %s generation, but the runtime started the session in %s", generation, r.Generation)
 }
 
 type transportVersion struct {
@@ -72,14 +131,14 @@ func (a *api) start(ctx context.Context, cfg Config) (resource, error) {
 	case cfg.Local && cfg.SessionID != "":
 		return a.adoptLocal(ctx, cfg.SessionID)
 	case cfg.Local:
-		return a.startLocal(ctx)
+		return a.startLocal(ctx, cfg)
 	case cfg.SessionID != "":
 		return a.session(ctx, cfg.SessionID)
 	}
-	return a.create(ctx, cfg.Model)
+	return a.create(ctx, cfg)
 }
 
-func (a *api) create(ctx context.Context, model string) (resource, error) {
+func (a *api) create(ctx context.Context, cfg Config) (resource, error) {
 	type named struct {
 		Name string `json:"name"`
 	}
@@ -87,7 +146,11 @@ func (a *api) create(ctx context.Context, model string) (resource, error) {
 		Model      named              `json:"model"`
 		Client     clientInfo         `json:"client_info"`
 		Transports []transportVersion `json:"supported_transports"`
-	}{named{model}, thisClient, []transportVersion{{"webrtc", "1.0"}}}
+		Extra      *startOptions      `json:"extra_configs,omitempty"`
+	}{Model: named{cfg.Model}, Client: thisClient, Transports: []transportVersion{{"webrtc", "1.0"}}}
+	if cfg.Generation == Stepped {
+		body.Extra = &startOptions{Generation: Stepped}
+	}
 	var r resource
 	if _, err := a.tokens.get(ctx, "connect"); err != nil {
 		return r, err
@@ -150,14 +213,25 @@ const (
 	closingPause = 50 * time.Millisecond
 )
 
-func (a *api) startLocal(ctx context.Context) (resource, error) {
+// startOptions are what is said of a session that is to be made, unless it is
+// streamed.
+type startOptions struct {
+	Generation string `json:"generation,omitempty"`
+	Recording  string `json:"session_id,omitempty"`
+}
+
+func (a *api) startLocal(ctx context.Context, cfg Config) (resource, error) {
+	var body startOptions
+	if cfg.Generation == Stepped {
+		body = startOptions{Generation: Stepped, Recording: cfg.recording}
+	}
 	deadline := time.Now().Add(closingRetry)
 	longer, cancel := outlive(ctx, farewell)
 	defer cancel()
 	for {
 		var r resource
 		_, err := a.do(longer, exchange{
-			op: "connect", hop: "start session", method: http.MethodPost, path: "/start_session", body: struct{}{}, out: &r,
+			op: "connect", hop: "start session", method: http.MethodPost, path: "/start_session", body: body, out: &r,
 		})
 		if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "closing") || time.Now().After(deadline) {
 			return r, check(r, err)

@@ -34,6 +34,7 @@ type Session struct {
 	id     string
 	ours   bool
 	caps   Capabilities
+	info   Info
 	tracks []*Track
 
 	dataIDs    atomic.Uint64 // request ids are never used twice, over reconnects too
@@ -96,10 +97,10 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 	if r, err = s.api.await(ctx, r); err != nil {
 		return nil, err
 	}
-	if r.Generation != "" && r.Generation != "streamed" {
-		return nil, gpuErrorf(CodeGeneration, "connect", "requested streamed generation, but the runtime started the session in %s", r.Generation)
+	if err := r.agrees(s.cfg.Generation); err != nil {
+		return nil, err
 	}
-	s.caps = Capabilities{Tracks: r.Capabilities.Tracks}
+	s.caps, s.info = *r.Capabilities, r.info()
 	s.cfg.took(StepSession)
 	for _, info := range s.caps.Tracks {
 		s.tracks = append(s.tracks, newTrack(s, info))
@@ -148,8 +149,16 @@ func (s *Session) Status() Status {
 
 // Capabilities returns what the model declared. It does not change.
 func (s *Session) Capabilities() Capabilities {
-	return Capabilities{Tracks: slices.Clone(s.caps.Tracks)}
+	c := s.caps
+	c.Tracks, c.Commands = slices.Clone(c.Tracks), slices.Clone(c.Commands)
+	return c
 }
+
+// Info returns what the server said of the session when it was joined.
+func (s *Session) Info() Info { return s.info }
+
+// Generation returns [Streamed] or [Stepped].
+func (s *Session) Generation() string { return s.cfg.Generation }
 
 // Track returns the handle of a declared track, the same one each time.
 func (s *Session) Track(name string) (*Track, error) {
