@@ -35,11 +35,17 @@ type originJSON struct {
 
 // JSON returns f in the one JSON form, as one line without its end. Sizes and
 // positions are in the pixels of the source picture. emitted is the time now.
-func (f *Frame) JSON(emitted time.Time) ([]byte, error) {
+func (f *Frame) JSON(emitted time.Time) ([]byte, error) { return f.json(emitted, Identity()) }
+
+// LocalJSON is JSON with positions in the pixels of f, for who is given its
+// picture too. The sizes are the source picture's all the same.
+func (f *Frame) LocalJSON(emitted time.Time) ([]byte, error) { return f.json(emitted, f.geometry) }
+
+func (f *Frame) json(emitted time.Time, by Affine) ([]byte, error) {
 	j := frameJSON{
 		Stream: f.Stream, Seq: f.Seq, PTS: milliseconds(f.PTS),
 		Width: f.Width, Height: f.Height, EmittedAt: stamp(emitted),
-		FrameID: f.FrameID, UserData: userDataJSON(f.UserData), Annotations: f.annotationsJSON(),
+		FrameID: f.FrameID, UserData: userDataJSON(f.UserData), Annotations: f.annotationsJSON(by),
 	}
 	if !f.Arrival.IsZero() {
 		j.ArrivedAt = stamp(f.Arrival)
@@ -50,7 +56,7 @@ func (f *Frame) JSON(emitted time.Time) ([]byte, error) {
 	return json.Marshal(j)
 }
 
-func (f *Frame) annotationsJSON() map[string]map[string]any {
+func (f *Frame) annotationsJSON(by Affine) map[string]map[string]any {
 	if len(f.annotations) == 0 {
 		return nil
 	}
@@ -61,7 +67,7 @@ func (f *Frame) annotationsJSON() map[string]map[string]any {
 			s = make(map[string]any)
 			stages[a.stage] = s
 		}
-		s[a.kind.Name()] = a.value
+		s[a.kind.Name()] = a.kind.move(a.value, by)
 		if a.held != nil {
 			s["origin"] = originJSON{Seq: a.held.Seq, AgeMS: milliseconds(a.held.Age), Fresh: a.held.Fresh}
 		}

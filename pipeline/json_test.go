@@ -80,3 +80,19 @@ func TestJSONShowsSourcePixelsAfterAReshape(t *testing.T) {
 	}
 	release(t, f)
 }
+
+func TestLocalJSON(t *testing.T) {
+	f := pipeline.NewFrame(pipeline.Meta{Stream: "cam", Width: 640, Height: 480}, nil)
+	f.Lend("people")
+	pipeline.Set(f, pipeline.Detections, []pipeline.Detection{{Box: pipeline.Box{X: 10, Y: 20, Width: 30, Height: 40}}})
+	f.Replace(nil, pipeline.Scale(0.5, 0.5))
+	got, err := f.LocalJSON(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"stream":"cam","seq":0,"pts_ms":0,"width":640,"height":480,"emitted_at":"2026-03-04T05:06:07.000000Z",` +
+		`"annotations":{"people":{"detections":[{"box":{"x":5,"y":10,"width":15,"height":20},"score":0}]}}}`
+	if string(got) != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
