@@ -54,6 +54,7 @@ var house = map[string]room{
 	"pipeline/graph":     {floor: 3, pure: true},
 	"pipeline/ingest":    {floor: 3},
 	"pipeline/plan":      {floor: 3, pure: true},
+	"pipeline/scaffold":  {floor: 3, pure: true},
 	"pipeline/session":   {floor: 3, pure: true},
 	"pipeline/sim":       {floor: 3},
 	"pipeline/pipetest":  {floor: 4},
