@@ -9,14 +9,26 @@ import (
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
-// world is a model, a client and a network between them, all in virtual time.
+// world is a model, its clients and the network between them, in virtual time.
 type world struct {
 	*sessiontest.Memory
-	srv *sessiontest.Server
+	srv   *sessiontest.Server
+	local bool
 }
 
-// inWorld runs a test in a bubble.
-func inWorld(t *testing.T, cfg sessiontest.Config, test func(*testing.T, *world)) {
+// inWorld runs a test against a local runtime in a bubble, inCloud against the
+// cloud's routes.
+func inWorld(t *testing.T, test func(*testing.T, *world)) {
+	t.Helper()
+	bubble(t, true, sessiontest.Config{}, test)
+}
+
+func inCloud(t *testing.T, test func(*testing.T, *world)) {
+	t.Helper()
+	bubble(t, false, sessiontest.Config{APIKey: key}, test)
+}
+
+func bubble(t *testing.T, local bool, cfg sessiontest.Config, test func(*testing.T, *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m, err := sessiontest.NewMemory()
@@ -26,45 +38,98 @@ func inWorld(t *testing.T, cfg sessiontest.Config, test func(*testing.T, *world)
 		t.Cleanup(func() { _ = m.Close() })
 		cfg.Memory = m
 		cfg.Model = sessiontest.Model{
+			Name: "acme/m",
 			Tracks: []sessiontest.Track{
 				{Name: "main_video", Loop: sessiontest.TestClips()},
 				{Name: "source", Direction: sessiontest.SendOnly},
 			},
 			Commands: []sessiontest.Command{{Name: "reset"}},
 		}
-		test(t, &world{Memory: m, srv: sessiontest.NewConfig(t, cfg)})
+		test(t, &world{Memory: m, srv: sessiontest.NewConfig(t, cfg), local: local})
 	})
 }
 
-func (w *world) config(cfg Config) Config {
-	cfg.BaseURL = w.srv.URL()
-	cfg.Local = cfg.APIKey == "" && cfg.Token == ""
+func (w *world) open(t *testing.T, cfg Config) (*Session, error) {
+	t.Helper()
+	cfg.BaseURL, cfg.Local = w.srv.URL(), w.local
 	cfg.hooks = hooks{net: w.Client(), dial: w.DialContext}
-	if cfg.Model == "" && !cfg.Local {
+	if !w.local && cfg.Token == "" {
+		cfg.APIKey = key
+	}
+	if !w.local && cfg.SessionID == "" {
 		cfg.Model = "acme/m"
 	}
-	return cfg
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	s, err := Connect(ctx, cfg)
+	if err == nil {
+		t.Cleanup(func() { _ = s.Close() })
+	}
+	return s, err
 }
 
 func (w *world) connect(t *testing.T, cfg Config) *Session {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	s, err := Connect(ctx, w.config(cfg))
+	s, err := w.open(t, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
-func TestVirtual(t *testing.T) {
-	inWorld(t, sessiontest.Config{}, func(t *testing.T, w *world) {
-		begun := time.Now()
-		s := w.connect(t, Config{})
-		t.Log(time.Since(begun))
-		tr, _ := s.Track("main_video")
-		p, err := tr.ReadRTP(t.Context())
-		t.Log(time.Since(begun), p, err)
-	})
+// journal collects the events of a session until it is over.
+type journal struct {
+	ch chan Event
+}
+
+func follow(t *testing.T, s *Session) *journal {
+	t.Helper()
+	j := &journal{ch: make(chan Event, 1000)}
+	events := s.Events(context.WithoutCancel(t.Context()))
+	go func() {
+		defer close(j.ch)
+		for e := range events {
+			j.ch <- e
+		}
+	}()
+	return j
+}
+
+// await returns the next event of a type; the events before it are passed over.
+func (j *journal) await(t *testing.T, typ EventType) Event {
+	t.Helper()
+	for e := range j.ch {
+		if e.Type == typ {
+			return e
+		}
+	}
+	t.Fatalf("the session is over without the event %q", typ)
+	return Event{}
+}
+
+// flows checks that a session does all it is for: it receives, sends and is
+// obeyed.
+func flows(t *testing.T, s *Session) {
+	t.Helper()
+	tr, err := s.Track("main_video")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	epoch := s.epoch
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		p, err := tr.ReadRTP(ctx)
+		if err != nil {
+			t.Fatalf("no packets: %v", err)
+		}
+		if p.Epoch == epoch {
+			break
+		}
+	}
+	if _, err := s.Command(ctx, "reset", nil); err != nil {
+		t.Fatalf("command: %v", err)
+	}
 }

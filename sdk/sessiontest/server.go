@@ -84,7 +84,10 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 		recordings: map[string]*recorder{},
 	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return s.ctx },
+	}
 	s.play()
 	s.wg.Go(func() { s.serve(l) })
 	s.wg.Go(func() {
