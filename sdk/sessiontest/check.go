@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -15,24 +16,36 @@ const (
 	codeInternal   = "internal_error"
 )
 
+// breach is what is wrong with one argument. The reason of a broken constraint
+// names the argument.
+type breach struct{ arg, reason string }
+
+// String names the argument in any case.
+func (b *breach) String() string {
+	if strings.HasPrefix(b.reason, b.arg+": ") {
+		return b.reason
+	}
+	return b.arg + ": " + b.reason
+}
+
 // check compares a command's arguments with its declaration, in the runtime's
 // order and words, and returns them with the defaults filled in.
-func (c Command) check(args map[string]any) (map[string]any, *CommandError) {
+func (c Command) check(args map[string]any) (map[string]any, *breach) {
 	checked := maps.Clone(args)
 	if checked == nil {
 		checked = map[string]any{}
 	}
-	if reason := c.refusal(args, checked); reason != "" {
-		return nil, &CommandError{Code: codeInvalid, Message: reason}
+	if b := c.breach(args, checked); b.reason != "" {
+		return nil, &b
 	}
 	return checked, nil
 }
 
-// refusal answers the first thing that is wrong, or "".
-func (c Command) refusal(args, checked map[string]any) string {
-	for name := range args {
+// breach answers the first thing that is wrong, if any.
+func (c Command) breach(args, checked map[string]any) breach {
+	for _, name := range slices.Sorted(maps.Keys(args)) {
 		if !c.Open && !slices.ContainsFunc(c.Args, func(a Arg) bool { return a.Name == name }) {
-			return "unexpected argument"
+			return breach{name, "unexpected argument"}
 		}
 	}
 	for _, a := range c.Args {
@@ -40,16 +53,16 @@ func (c Command) refusal(args, checked map[string]any) string {
 		switch {
 		case given && !c.Open:
 			if reason := a.refusal(a.Name, v); reason != "" {
-				return reason
+				return breach{a.Name, reason}
 			}
 		case given || c.Open:
 		case a.required():
-			return "missing required argument"
+			return breach{a.Name, "missing required argument"}
 		case a.Default != nil || a.Nullable:
 			checked[a.Name] = a.Default
 		}
 	}
-	return ""
+	return breach{}
 }
 
 // refusal answers what is wrong with a value of the type, "" if nothing is. A
@@ -85,10 +98,10 @@ func (t Type) refusal(name string, v any) string {
 func (t Type) accepts(v any) bool {
 	switch t.json {
 	case integerType:
-		f, ok := v.(float64)
+		f, ok := asFloat(v)
 		return ok && f == math.Trunc(f) && !math.IsInf(f, 0)
 	case numberType:
-		_, ok := v.(float64)
+		_, ok := asFloat(v)
 		return ok
 	case stringType:
 		_, ok := v.(string)
@@ -165,11 +178,12 @@ func (t Type) constraintRefusal(v any) string {
 		return fmt.Sprintf("%s not in choices %s", repr(v), repr(t.Choices))
 	}
 	switch v := v.(type) {
-	case float64:
+	case float64, int:
+		f, _ := asFloat(v)
 		switch {
-		case t.Min != nil && v < *t.Min:
+		case t.Min != nil && f < *t.Min:
 			return fmt.Sprintf("%s < ge(%s)", repr(v), t.bound(*t.Min))
-		case t.Max != nil && v > *t.Max:
+		case t.Max != nil && f > *t.Max:
 			return fmt.Sprintf("%s > le(%s)", repr(v), t.bound(*t.Max))
 		}
 	case string:

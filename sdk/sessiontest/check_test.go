@@ -77,11 +77,11 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func reason(err *CommandError) string {
-	if err == nil {
+func reason(b *breach) string {
+	if b == nil {
 		return ""
 	}
-	return err.Message
+	return b.reason
 }
 
 func TestRepr(t *testing.T) {

@@ -32,7 +32,7 @@ func (c *connection) clip(id string, seconds float64, kind string) {
 		return
 	}
 	c.respond(id, &wire.ControlServerMessage{Payload: &wire.ControlServerMessage_ClipReady{ClipReady: ready}})
-	c.session.srv.journal.note(c.session.id, eventClipReady, object{
+	c.session.note(eventClipReady, object{
 		"session_id": ready.GetSessionId(), "kind": kind, "start_marker": ready.GetStartMarker(), "end_marker": ready.GetEndMarker(),
 		"now_marker": ready.GetNowMarker(), "predicted_ready_at_ms": ready.GetPredictedReadyAtMs(), "playlist_url": ready.GetPlaylistUrl(),
 	})

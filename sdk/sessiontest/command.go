@@ -2,7 +2,6 @@ package sessiontest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/reactorpipe/reactorpipe/sdk/wire"
@@ -12,7 +11,6 @@ import (
 const (
 	textUnknownCommand = "unknown command"
 	textHandlerFailed  = "The handler raised an unexpected error."
-	textNotStepped     = "this session is not stepped; start it with generation 'stepped' to request steps"
 	textPublished      = "track already published"
 )
 
@@ -40,18 +38,12 @@ func (c *connection) handleData(m *wire.DataClientMessage) {
 		}
 		c.command(id, p.Command)
 	case *wire.DataClientMessage_RequestStep:
-		failure := textNotStepped
-		c.send(&wire.DataServerMessage{
-			RequestId: id, Kind: wire.MessageKind_MESSAGE_KIND_RESPONSE,
-			Payload: &wire.DataServerMessage_StepResult{StepResult: &wire.StepResult{
-				Error: &failure, FailureCode: wire.StepFailureCode_STEP_FAILURE_CODE_REFUSED,
-			}},
-		})
+		c.requestStep(id, p.RequestStep)
 	}
 }
 
 // command queues a command. One whose files are not there yet waits beside the
-// queue, and others may overtake it.
+// queue, and others may overtake it; in a stepped session it holds its place.
 func (c *connection) command(id string, cmd *wire.Command) {
 	x := c.session
 	args := arguments(cmd)
@@ -61,6 +53,10 @@ func (c *connection) command(id string, cmd *wire.Command) {
 	}
 	if x.uploadsHere(ids) {
 		x.post(func() { c.runCommand(id, cmd.GetType(), args, nil) })
+		return
+	}
+	if x.stepped {
+		x.post(func() { c.runCommand(id, cmd.GetType(), args, x.awaitUploads(c.ctx, ids)) })
 		return
 	}
 	c.spawn(func() {
@@ -85,46 +81,70 @@ func arguments(cmd *wire.Command) map[string]any {
 
 // runCommand runs one command and answers it. uploads is why its files are not here.
 func (c *connection) runCommand(id, name string, args map[string]any, uploads error) {
-	reply, err := c.answer(name, args, uploads)
 	m := &wire.DataServerMessage{RequestId: id, Kind: wire.MessageKind_MESSAGE_KIND_RESPONSE}
-	var refusal *CommandError
+	reply, err := c.answer(name, args, uploads)
 	switch {
-	case errors.As(err, &refusal):
-		m.Payload = &wire.DataServerMessage_Error{Error: &wire.Error{Code: refusal.Code, Message: refusal.Message}}
-		c.log.Info("command refused", "command", name, "code", refusal.Code, "reason", refusal.Message)
 	case err != nil:
-		m.Payload = &wire.DataServerMessage_Error{Error: &wire.Error{Code: codeInternal, Message: textHandlerFailed}}
-		c.log.Error("command handler failed", "command", name, "err", err)
+		told := asCommandError(err)
+		m.Payload = &wire.DataServerMessage_Error{Error: &wire.Error{Code: told.Code, Message: told.Message}}
 	case reply != nil:
 		m.Payload = modelMessage(reply.Type, reply.Data).Payload
 	}
 	c.send(m)
 }
 
+// answer checks a command and has the model carry it out.
 func (c *connection) answer(name string, args map[string]any, uploads error) (*Message, error) {
-	model := c.session.srv.model
-	cmd, ok := model.command(name)
-	if !ok {
-		return nil, &CommandError{Code: codeInvalid, Message: textUnknownCommand}
+	x := c.session
+	cmd, ok := x.srv.model.command(name)
+	b := &breach{name, textUnknownCommand}
+	if ok {
+		_, b = cmd.check(args)
 	}
-	checked, refusal := cmd.check(args)
-	if refusal != nil {
-		return nil, refusal
-	}
-	if uploads != nil {
+	switch {
+	case b != nil:
+		x.note(eventError, object{"message": fmt.Sprintf("command '%s' rejected (%s)", name, b), "conn_id": c.id})
+		c.log.Info("command refused", "command", name, "reason", b.reason)
+		return nil, &CommandError{Code: codeInvalid, Message: b.reason}
+	case uploads != nil:
 		return nil, &CommandError{Code: codeUnresolved, Message: fmt.Sprintf("command '%s' references an unresolved upload", name)}
 	}
+	return x.perform(c.id, name, args)
+}
+
+// perform runs the handler of a checked command.
+func (x *session) perform(connection uint32, name string, args map[string]any) (*Message, error) {
+	cmd, _ := x.srv.model.command(name)
+	checked, _ := cmd.check(args)
+	x.note(eventCommand, object{"name": name, "args": scalars(checked), "conn_id": connection})
 	handle := cmd.Handle
 	if handle == nil {
-		handle = model.Handle
+		handle = x.srv.model.Handle
 	}
 	if handle == nil {
 		return nil, nil //nolint:nilnil // a bare ack
 	}
-	return guarded(c.session.ctx, &Call{
-		Server: c.session.srv, Session: c.session.id, Connection: c.id,
-		Name: name, Args: c.session.resolveAll(checked),
+	reply, err := guarded(x.ctx, &Call{
+		Server: x.srv, Session: x.id, Connection: connection, Name: name, Args: x.resolveAll(checked),
 	}, handle)
+	if err != nil {
+		told := asCommandError(err)
+		x.note(eventError, object{"message": fmt.Sprintf("command handler failed (%s: %s)", told.Code, told.Message), "conn_id": connection})
+		x.log.Warn("command failed", "command", name, "err", err)
+	}
+	return reply, err
+}
+
+// scalars are those of a command's arguments that the journal shows.
+func scalars(args map[string]any) object {
+	shown := object{}
+	for name, v := range args {
+		switch v.(type) {
+		case nil, bool, string, int, float64:
+			shown[name] = v
+		}
+	}
+	return shown
 }
 
 // guarded turns a handler's panic into an error.

@@ -38,6 +38,8 @@ type Config struct {
 
 	// Recording lets clients fetch clips. Stepped sessions are not recorded.
 	Recording Recording
+	// StepResults keeps what steps put out.
+	StepResults StepResults
 
 	// OrphanTimeout ends a session that has no client. Default: 60 s, 30 s in
 	// the cloud; negative: never.
@@ -74,6 +76,7 @@ func (c Config) complete() (Config, error) {
 	c.NegotiationTimeout = orDefault(c.NegotiationTimeout, 30*time.Second)
 	c.UploadTimeout = orDefault(c.UploadTimeout, 10*time.Second)
 	c.Recording = c.Recording.complete()
+	c.StepResults.Keep = orDefault(c.StepResults.Keep, 300*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -31,6 +31,10 @@ const (
 	RouteClips   Route = "GET /clips"
 	RouteSegment Route = "GET /clips/chunks/{recording}/{file}"
 
+	RouteSteps    Route = "GET /sessions/{sid}/steps"
+	RouteStep     Route = "GET /sessions/{sid}/steps/{step}"
+	RouteStepFile Route = "GET /sessions/{sid}/steps/{step}/{file}"
+
 	RouteICEServers Route = "GET /sessions/{sid}/transport/webrtc/ice_servers"
 	RouteRegister   Route = "POST /sessions/{sid}/transport/webrtc/connections"
 	RouteOffer      Route = "POST /sessions/{sid}/transport/webrtc/connections/{cid}/sdp_params"
@@ -50,6 +54,7 @@ func (s *Server) handler() http.Handler {
 		RouteStop: s.stopSession, RouteHealth: s.getHealth,
 		RouteToken: s.mintToken, RouteCreate: s.createSession, RouteRead: s.readSession, RouteDelete: s.deleteSession,
 		RouteReserve: s.inSession(s.reserveUpload), RouteUpload: s.putUpload, RouteClips: s.getClips, RouteSegment: s.getSegment,
+		RouteSteps: s.listSteps, RouteStep: s.getStep, RouteStepFile: s.getStepFile,
 		RouteICEServers: s.inSession(s.getICEServers), RouteRegister: s.inSession(s.registerConnection),
 		RouteOffer: s.onConnection(s.putOffer), RouteReoffer: s.onConnection(s.putOffer),
 		RouteAnswer: s.onConnection(s.getAnswer), RouteCandidates: s.onConnection(s.addCandidates),

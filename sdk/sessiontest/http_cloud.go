@@ -129,7 +129,15 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "Token does not allow this model")
 		return
 	}
-	id, err := s.allocate(r, scope)
+	asked, refusal := parseStart(map[string]json.RawMessage{"generation": body.ExtraConfigs["generation"]})
+	if refusal == "" {
+		refusal = asked.refusal(s.model)
+	}
+	if refusal != "" {
+		refuse(w, http.StatusBadRequest, refusal)
+		return
+	}
+	id, err := s.allocate(r, scope, asked)
 	switch {
 	case errors.Is(err, errNoRoom):
 		refuse(w, http.StatusTooManyRequests, err.Error())
@@ -146,13 +154,13 @@ var errNoRoom = errors.New("Too many concurrent sessions") //nolint:staticcheck 
 
 // allocate starts a session of the cloud, if there is room for one, and lets
 // the token of the request act on it.
-func (s *Server) allocate(r *http.Request, scope tokenScope) (id string, err error) {
+func (s *Server) allocate(r *http.Request, scope tokenScope, asked start) (id string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.shut || s.cloudSessions() >= s.cfg.MaxSessions {
 		return "", errNoRoom
 	}
-	x, err := s.newSession(beginning{id: uuid(), cloud: true, limit: tightest(s.cfg.SessionLimit, scope.limit)})
+	x, err := s.newSession(beginning{id: uuid(), cloud: true, limit: tightest(s.cfg.SessionLimit, scope.limit), start: asked})
 	if err != nil {
 		return "", err
 	}
@@ -197,7 +205,7 @@ func (s *Server) readSession(w http.ResponseWriter, r *http.Request) {
 	case time.Since(x.created) < s.cfg.Provisioning:
 		answer(w, http.StatusOK, object{"session_id": id, "state": "PENDING"})
 	default:
-		answer(w, http.StatusOK, s.descriptor(id, x.cloudState()))
+		answer(w, http.StatusOK, s.descriptor(id, x.cloudState(), x))
 	}
 }
 

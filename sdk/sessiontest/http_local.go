@@ -1,6 +1,7 @@
 package sessiontest
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,15 +15,18 @@ const stateReady = "ready"
 
 // startSession is how a local runtime begins its one session.
 func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
-	var body map[string]any
+	var body map[string]json.RawMessage
 	if !decode(w, r, &body) {
 		return
 	}
-	if detail := s.startRefusal(body); detail != "" {
-		refuse(w, http.StatusBadRequest, detail)
+	asked, refusal := parseStart(body)
+	if refusal == "" {
+		refusal = asked.refusal(s.model)
+	}
+	if refusal != "" {
+		refuse(w, http.StatusBadRequest, refusal)
 		return
 	}
-	recording, _ := body["session_id"].(string)
 	s.mu.Lock()
 	if state := s.localState(); state != stateReady {
 		s.mu.Unlock()
@@ -34,7 +38,7 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "cannot start session while terminated: the model is terminated")
 		return
 	}
-	x, err := s.newSession(beginning{id: localSession, limit: s.cfg.SessionLimit, recording: recording, params: body})
+	x, err := s.newSession(beginning{id: localSession, limit: s.cfg.SessionLimit, start: asked})
 	if err != nil {
 		s.mu.Unlock()
 		refuse(w, http.StatusInternalServerError, err.Error())
@@ -43,22 +47,6 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 	s.local = x
 	s.mu.Unlock()
 	answer(w, http.StatusOK, s.localDescriptor())
-}
-
-// startRefusal checks the keys of a start body that mean something.
-func (s *Server) startRefusal(body map[string]any) string {
-	switch mode := body["generation"]; mode {
-	case nil, "streamed":
-	case "stepped":
-		return fmt.Sprintf("generation 'stepped' needs a model that runs the default ReactorApp step loop and command path; "+
-			"%s drives its own run() or overrides submit_command()", s.model.Name)
-	default:
-		return "generation must be one of 'streamed', 'stepped', not " + repr(mode)
-	}
-	if body["starting_input"] != nil || body["steps"] != nil {
-		return "starting_input and steps are not simulated"
-	}
-	return ""
 }
 
 // localState is the state of the local runtime. s.mu is held.
@@ -77,21 +65,29 @@ func (s *Server) getSession(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) localDescriptor() object {
 	s.mu.Lock()
-	state := s.localState()
+	state, x := s.localState(), s.local
 	s.mu.Unlock()
-	d := s.descriptor(localSession, state)
+	d := s.descriptor(localSession, state, x)
 	maps.Copy(d, object{
 		"cluster":      "local",
 		"server_info":  object{"server_version": "3.10.0"},
 		"transports":   []any{transportWebRTC()},
 		"recording":    object{"enabled": s.cfg.Recording.Enabled, "chunk_seconds": s.cfg.Recording.Chunk.Seconds()},
-		"step_results": object{"enabled": false},
+		"step_results": object{"enabled": s.cfg.StepResults.Enabled},
 	})
+	if x != nil && x.applied >= 0 {
+		d["starting_input"] = object{"applied": x.applied}
+	}
 	return d
 }
 
 // descriptor is what the session resources of both kinds of server have in common.
-func (s *Server) descriptor(id, state string) object {
+// x is nil between sessions.
+func (s *Server) descriptor(id, state string, x *session) object {
+	generation := "streamed"
+	if x != nil && x.stepped {
+		generation = "stepped"
+	}
 	tracks := make([]any, len(s.model.Tracks))
 	for i, t := range s.model.Tracks {
 		tracks[i] = object{"name": t.Name, "kind": string(t.Kind), "direction": string(t.Direction)}
@@ -101,7 +97,7 @@ func (s *Server) descriptor(id, state string) object {
 		"state":              state,
 		"model":              object{"name": s.model.Name},
 		"selected_transport": transportWebRTC(),
-		"generation":         "streamed",
+		"generation":         generation,
 		"capabilities":       object{"protocol_version": "v0", "tracks": tracks, "commands": []any{}},
 	}
 }

@@ -72,7 +72,7 @@ func (c *connection) onTrack(pc *webrtc.PeerConnection, mapping []trackMapping, 
 	}
 	c.spawn(func() { readAllRTCP(r) })
 	c.spawn(func() {
-		if receive := c.session.srv.model.Receive; receive != nil && known {
+		if receive := c.session.srv.model.Receive; receive != nil && known && !c.session.stepped {
 			receive(c.ctx, in)
 		}
 		in.discard()

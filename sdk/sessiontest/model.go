@@ -31,6 +31,12 @@ type Model struct {
 	// reading fails. Without it packets are read and thrown away.
 	Receive func(ctx context.Context, in *Input)
 
+	// Step makes one step of a stepped session: a client asks for it, gets what
+	// was put out, and nothing is shown meanwhile. A [StepRefusal] takes no turn;
+	// any other error is a step that ran and failed. A model without Step cannot
+	// be stepped.
+	Step func(ctx context.Context, s *Step) error
+
 	// Hooks, all optional.
 	Started      func(session string)
 	Connected    func(session string, connection uint32)

@@ -156,7 +156,7 @@ func (s *sender) pause() {
 func (s *sender) demand(codec string, now time.Time) (watching, keyframe bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.resumed || s.codec.name != codec {
+	if !s.resumed || s.codec.name != codec || s.stepped() {
 		return false, false
 	}
 	if s.codec.kind == Audio {
@@ -169,10 +169,13 @@ func (s *sender) demand(codec string, now time.Time) (watching, keyframe bool) {
 	return true, keyframe
 }
 
+// stepped says that nothing but sound goes out: pictures are in the results.
+func (s *sender) stepped() bool { return s.conn.session.stepped && s.out.track.Kind == Video }
+
 // offer queues a sample, if the viewer can do anything with it.
 func (s *sender) offer(sample Sample) {
 	s.mu.Lock()
-	if !s.resumed || s.codec.name != sample.Codec {
+	if !s.resumed || s.codec.name != sample.Codec || s.stepped() {
 		s.mu.Unlock()
 		return
 	}

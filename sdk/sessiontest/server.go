@@ -25,6 +25,7 @@ type Server struct {
 	trouble trouble
 	frozen  atomic.Bool
 	journal journal
+	results results
 
 	// ctx ends with the server: what belongs to a server and not to a call has
 	// it from here.
@@ -139,7 +140,7 @@ func (s *Server) Schema() map[string]any { return s.model.schema() }
 // frame has told the codec that it speaks.
 func (s *Server) Broadcast(typ string, data map[string]any) {
 	for _, x := range s.live() {
-		x.broadcast(modelMessage(typ, data))
+		x.tell(typ, data)
 	}
 }
 

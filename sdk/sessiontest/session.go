@@ -46,6 +46,12 @@ type session struct {
 	recording string    // the id of what is kept of the session
 	recorder  *recorder // nil if it is not recorded
 
+	// Steps, touched by events only.
+	stepLimit int // 0 for none
+	applied   int // calls of the starting input; -1 without one
+	steps     uint64
+	inputs    map[string][]StepFrame
+
 	// events run one at a time: commands, connections coming and going.
 	events chan func()
 	ctx    context.Context // of the handlers; ends with the session
@@ -55,6 +61,8 @@ type session struct {
 
 	mu           sync.Mutex // guards what follows
 	state        string
+	system       bool                   // the starting input's client is there
+	said         []object               // messages since the last step, where results are kept
 	ends         *time.Timer            // the client-less window
 	limit        *time.Timer            // the session's time limit
 	connections  map[uint32]*connection // known to the model
@@ -68,12 +76,10 @@ type session struct {
 
 // beginning is what a session starts with.
 type beginning struct {
-	id        string
-	cloud     bool
-	limit     time.Duration // 0 for none
-	recording string        // id of its recording; drawn if empty
-	stepped   bool
-	params    object // the start body
+	id    string
+	cloud bool
+	limit time.Duration // 0 for none
+	start
 }
 
 // ending is why a session ends and what its clients are told.
@@ -100,12 +106,20 @@ func (s *Server) newSession(b beginning) (*session, error) {
 		candidates:   map[uint32][]candidate{},
 		slots:        map[string]uint32{},
 		uploads:      map[string]*upload{},
+		inputs:       map[string][]StepFrame{},
 	}
 	if err := x.openRecorder(); err != nil {
 		return nil, err
 	}
 	s.sessions[x.id] = x
 	s.journal.move(x.id, eventStart, stateWaiting, object{"params": b.params})
+	x.applied = -1
+	if b.hasInput {
+		x.applied = len(b.input)
+	}
+	if b.stepped {
+		x.stepLimit = b.steps
+	}
 	x.ctx, x.cancel = context.WithCancel(s.ctx)
 	x.wg.Go(x.run)
 	x.post(func() {
@@ -114,6 +128,7 @@ func (s *Server) newSession(b beginning) (*session, error) {
 		}
 	})
 	x.armOrphan()
+	x.post(func() { x.begin(b.start) })
 	if b.limit > 0 {
 		x.limit = time.AfterFunc(b.limit, func() {
 			x.end(ending{why: "timed_out", notice: "Session ended: the time limit was reached."})
@@ -276,6 +291,31 @@ func (x *session) broadcast(m wire.ServerMessage) {
 	}
 }
 
+// tell is a message of the model to the clients of the session.
+func (x *session) tell(typ string, data map[string]any) {
+	if x.srv.cfg.StepResults.Enabled {
+		x.mu.Lock()
+		if len(x.said) == maxResultMessages {
+			x.said = x.said[1:]
+		}
+		x.said = append(x.said, object{"type": typ, "data": data})
+		x.mu.Unlock()
+	}
+	x.broadcast(modelMessage(typ, data))
+}
+
+// takeMessages are those that were told since the last step.
+func (x *session) takeMessages() []object {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	said := append([]object{}, x.said...)
+	x.said = nil
+	return said
+}
+
+// note records a fact of the session.
+func (x *session) note(event string, detail object) { x.srv.journal.note(x.id, event, detail) }
+
 // enter makes a connection whose wire is up known to the model. It answers
 // false if there is no session any more.
 func (x *session) enter(c *connection) bool {
@@ -325,7 +365,7 @@ func (x *session) leave(c *connection) {
 			delete(x.slots, name)
 		}
 	}
-	if len(x.connections) == 0 {
+	if len(x.connections) == 0 && !x.system {
 		x.state = stateOrphaned
 		x.rest(true)
 		x.armOrphan()

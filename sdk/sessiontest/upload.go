@@ -82,7 +82,11 @@ func (x *session) uploadsHere(ids []string) bool {
 // awaitUploads waits for the bytes of all these files, as long as a command
 // may. An id that nobody reserved is waited for all the same.
 func (x *session) awaitUploads(ctx context.Context, ids []string) error {
-	ctx, cancel := context.WithTimeout(ctx, x.srv.cfg.UploadTimeout)
+	return x.awaitUploadsFor(ctx, ids, x.srv.cfg.UploadTimeout)
+}
+
+func (x *session) awaitUploadsFor(ctx context.Context, ids []string, longest time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
