@@ -77,7 +77,9 @@ type Frame struct {
 	stale       []*view
 	geometry    Affine // from the source picture to this one
 	annotations []annotation
-	holder      string // the stage that the frame is lent to
+	holder      string        // the stage that the frame is lent to
+	lent        *atomic.Int64 // while f is lent: counts the Keeps that are not released
+	counted     *atomic.Int64 // of a Keep: what it is counted in
 	slot        *slot
 	dropped     string
 	released    bool
@@ -108,10 +110,15 @@ func (f *Frame) Occupy(free func()) {
 // Lend says which stage sets annotations from here on. It is for the graph.
 func (f *Frame) Lend(stage string) { f.holder = stage }
 
+// Count counts in kept the Keeps of f that are not released yet, from here until
+// it is called with nil. Meanwhile f is lent, and a Release of it panics. It is
+// for the graph.
+func (f *Frame) Count(kept *atomic.Int64) { f.lent = kept }
+
 // Share returns another frame with the same pixels and annotations for another
 // branch of the graph. It counts as in flight until it is released.
 func (f *Frame) Share() *Frame {
-	s := f.Keep()
+	s := f.hold()
 	if f.slot != nil {
 		f.slot.refs.Add(1)
 		s.slot = f.slot
@@ -122,6 +129,15 @@ func (f *Frame) Share() *Frame {
 // Keep returns a frame of the caller's own with the pixels and annotations that
 // f has now. It does not count as in flight. The caller releases it.
 func (f *Frame) Keep() *Frame {
+	k := f.hold()
+	if f.lent != nil && k.pixels != nil {
+		k.counted = f.lent
+		k.counted.Add(1)
+	}
+	return k
+}
+
+func (f *Frame) hold() *Frame {
 	k := f.KeepMeta()
 	if f.pixels != nil {
 		k.pixels = f.pixels.hold()
@@ -154,12 +170,18 @@ func (f *Frame) StandIn(into *Frame) {
 	}
 }
 
-// Release gives up f. It panics when f was released before.
+// Release gives up f. It panics when f was released before, or is lent.
 func (f *Frame) Release() error {
+	if f.lent != nil {
+		panic("pipeline: a frame that is lent is not released: Keep it, and release that")
+	}
 	if f.released {
 		panic("pipeline: frame released twice")
 	}
 	f.released = true
+	if f.counted != nil {
+		f.counted.Add(-1)
+	}
 	err := f.releasePixels()
 	if f.slot != nil && f.slot.refs.Add(-1) == 0 {
 		f.slot.free()

@@ -30,7 +30,8 @@ type Validator interface {
 }
 
 // StageKind describes one kind of stage with configuration C. If C refines what
-// the kind does with pixels it has a method Pixels() Pixels.
+// the kind does with pixels it has a method Pixels() Pixels; its fields that
+// change while frames flow are tagged `live:"true"`: see [Reconfigurer].
 type StageKind[C any] struct {
 	// Name is what `type:` says.
 	Name string
@@ -78,6 +79,9 @@ type Type struct {
 	Name string
 	// NewConfig returns a pointer to a fresh default configuration.
 	NewConfig func() any
+	// Reconfigurer returns the Reconfigure of a node of the kind, for what
+	// NewConfig returned; nil where the node is no [Reconfigurer].
+	Reconfigurer func(node any) func(cfg any) error
 }
 
 // StageType is a registered StageKind.
@@ -139,13 +143,21 @@ func RegisterSource[C any](r *Registry, k SourceKind[C]) {
 }
 
 func newType[C any](name string, defaults func() C) Type {
-	return Type{Name: name, NewConfig: func() any {
+	newConfig := func() any {
 		c := new(C)
 		if defaults != nil {
 			*c = defaults()
 		}
 		return c
-	}}
+	}
+	reconfigurer := func(node any) func(any) error {
+		r, ok := node.(Reconfigurer[C])
+		if !ok {
+			return nil
+		}
+		return func(cfg any) error { return r.Reconfigure(*cfg.(*C)) }
+	}
+	return Type{Name: name, NewConfig: newConfig, Reconfigurer: reconfigurer}
 }
 
 func add[T any](kinds map[string]T, name string, kind T) {

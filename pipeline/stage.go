@@ -6,7 +6,7 @@ import (
 )
 
 // Stage looks at frames, one after the other, in order. It may also implement
-// [Configurer], [Resetter], [SessionUser] and io.Closer.
+// [Configurer], [Reconfigurer], [Resetter], [SessionUser] and io.Closer.
 type Stage interface {
 	// Process works on f in place. f is lent: see [Frame]. ErrDrop ends the
 	// frame silently; another error drops, counts and logs it; one that wraps
@@ -26,6 +26,18 @@ func (fn StageFunc) Process(ctx context.Context, f *Frame) error { return fn(ctx
 // is one of the frame's: the next frame is tried again.
 type Configurer interface {
 	Configure(in Format) error
+}
+
+// Reconfigurer is a Stage or Sink that takes other settings while frames flow. C
+// is its kind's configuration, whose fields that may change so are tagged
+// `live:"true"`; where another one changes, the node is built anew. A default
+// may depend on other nodes: a field without a key that is tagged so changes
+// with those.
+type Reconfigurer[C any] interface {
+	// Reconfigure takes a valid configuration that differs from the one before
+	// in live fields only. It is called between two frames. An error is one of
+	// the frame's that comes next.
+	Reconfigure(cfg C) error
 }
 
 // Resetter is a Stage or Sink with a memory of earlier frames, told when the

@@ -25,6 +25,8 @@ type line struct {
 	lineConfig
 	sightings *sightings
 	media     media
+	flowing   chan struct{} // closed once frames flow
+	gone      chan struct{} // closed at the end
 
 	mu       sync.Mutex // guards what follows
 	phase    phase
@@ -63,7 +65,10 @@ const (
 )
 
 func newLine(cfg lineConfig) *line {
-	return &line{lineConfig: cfg, sightings: newSightings(cfg.spec), phase: phaseStarting}
+	return &line{
+		lineConfig: cfg, sightings: newSightings(cfg.spec), phase: phaseStarting,
+		flowing: make(chan struct{}), gone: make(chan struct{}),
+	}
 }
 
 // What service managers allow between SIGTERM and SIGKILL is ten seconds: half
@@ -76,6 +81,7 @@ const (
 // run runs the pipeline until its sources end, ctx does, or something fails.
 func (l *line) run(ctx context.Context) error {
 	err := l.live(ctx)
+	close(l.gone)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.phase, l.err = phaseEnded, err
@@ -125,6 +131,7 @@ func (l *line) flow(ctx context.Context, g *graph.Graph) error {
 	l.mu.Lock()
 	l.phase, l.began, l.rate = phaseRunning, now, rate{when: now}
 	l.mu.Unlock()
+	close(l.flowing)
 	err := l.runWatched(ctx, g)
 	l.mu.Lock()
 	l.phase, l.ended = phaseEnding, time.Now()

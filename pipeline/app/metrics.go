@@ -11,6 +11,7 @@ import (
 // metrics is the registry behind /metrics.
 type metrics struct {
 	registry *prometheus.Registry
+	reloads  *prometheus.CounterVec // by pipeline and what came of it
 }
 
 func newMetrics() *metrics {
@@ -20,12 +21,15 @@ func newMetrics() *metrics {
 		ConstLabels: prometheus.Labels{"version": Version()},
 	})
 	build.Set(1)
+	reloads := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "reactorpipe_reloads_total", Help: "New versions of a pipeline's file, by what came of them.",
+	}, []string{"pipeline", "result"})
 	r.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		build,
+		build, reloads,
 	)
-	return &metrics{registry: r}
+	return &metrics{registry: r, reloads: reloads}
 }
 
 func (m *metrics) handler() http.Handler {

@@ -14,29 +14,36 @@ import (
 
 // sightings are how many things each stage that detects saw last.
 type sightings struct {
-	stages []string // in the order of the file
-
-	mu   sync.Mutex // guards last
-	last map[string]int
+	mu     sync.Mutex // guards what follows
+	stages []string   // in the order of the file
+	last   map[string]int
 }
 
 func newSightings(spec *config.Spec) *sightings {
 	s := &sightings{last: make(map[string]int)}
+	s.of(spec)
+	return s
+}
+
+// of looks at the stages of spec from here on.
+func (s *sightings) of(spec *config.Spec) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stages = nil
 	for _, stage := range spec.Stages {
 		if slices.ContainsFunc(stage.Type.Sets, func(k pipeline.AnyKind) bool { return k.Name() == pipeline.Detections.Name() }) {
 			s.stages = append(s.stages, stage.Name)
 		}
 	}
-	return s
 }
 
 // look takes the numbers from a frame that reached a sink.
 func (s *sightings) look(_ string, f *pipeline.Frame, _ time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, stage := range s.stages {
 		if found, ok := pipeline.GetFrom(f, stage, pipeline.Detections); ok {
-			s.mu.Lock()
 			s.last[stage] = len(found)
-			s.mu.Unlock()
 		}
 	}
 }
@@ -210,7 +217,7 @@ func (l *line) report() pipelineReport {
 	}
 	st := g.Stats()
 	r.Media = l.media.at(time.Now(), st)
-	for _, n := range st.Stages {
+	for _, n := range slices.Concat(st.Stages, st.Sinks) {
 		if n.Hanging {
 			r.Hanging = append(r.Hanging, n.Name)
 		}

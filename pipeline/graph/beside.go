@@ -44,7 +44,7 @@ func (b *beside) move() {
 
 // offer puts a copy of f in the place of one that was not taken yet.
 func (b *beside) offer(f *pipeline.Frame) {
-	k := keep(f, b.spec.Pixels)
+	k := keep(f, b.spec.Load().Pixels)
 	k.Discontinuity, b.broken = b.broken, ""
 	if old := b.untaken(); old != nil {
 		k.Discontinuity = graver(old.Discontinuity, k.Discontinuity)

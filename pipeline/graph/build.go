@@ -9,26 +9,32 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 )
 
+// layout is what follows the sources. It is never changed: a reload makes
+// another one.
+type layout struct {
+	spec   *config.Spec
+	stages []*stage
+	sinks  []*sink
+}
+
 // build makes the nodes and the edges between them.
 func (g *Graph) build() error {
 	var errs []error
 	for _, spec := range g.cfg.Spec.Sources {
 		errs = append(errs, g.buildSource(spec))
 	}
-	for _, spec := range g.cfg.Spec.Stages {
-		errs = append(errs, g.buildStage(spec))
-	}
-	for _, spec := range g.cfg.Spec.Sinks {
-		errs = append(errs, g.buildSink(spec))
-	}
+	c := &change{graph: g, before: &layout{}, next: &layout{spec: g.cfg.Spec}}
+	c.compose()
+	errs = append(errs, c.build())
+	g.layout.Store(c.next)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return g.connect()
+	return g.connect(c.next)
 }
 
 func (g *Graph) buildSource(spec config.Source) error {
-	source, err := spec.Type.Build(g.env(spec.Name, spec.Type.Name, spec.Session), spec.Config)
+	source, err := spec.Type.Build(g.env(g.cfg.Spec, spec.Name, spec.Type.Name, spec.Session), spec.Config)
 	if err != nil {
 		return fmt.Errorf("%s:%d: source %q: %w", g.cfg.Spec.Path, spec.Line, spec.Name, err)
 	}
@@ -36,91 +42,102 @@ func (g *Graph) buildSource(spec config.Source) error {
 	return nil
 }
 
-func (g *Graph) buildStage(spec config.Stage) error {
-	s := newStage(g, spec)
-	g.stages = append(g.stages, s)
+// build makes the stage's instances.
+func (s *stage) build(of *config.Spec) error {
+	spec := s.spec.Load()
 	for range max(spec.Workers, 1) {
-		part, err := spec.Type.Build(g.env(spec.Name, spec.Type.Name, spec.Session), spec.Config)
+		part, err := spec.Type.Build(s.graph.env(of, spec.Name, spec.Type.Name, spec.Session), spec.Config)
 		if err != nil {
-			return g.at("stage", spec.Node, err)
+			return at(of, "stage", spec.Node, err)
 		}
 		s.add(part)
 	}
+	s.choose()
 	return nil
 }
 
-func (g *Graph) buildSink(spec config.Sink) error {
-	part, err := spec.Type.Build(g.env(spec.Name, spec.Type.Name, spec.Session), spec.Config)
+// build makes the sink itself.
+func (s *sink) build(of *config.Spec) error {
+	spec := s.spec.Load()
+	part, err := spec.Type.Build(s.graph.env(of, spec.Name, spec.Type.Name, spec.Session), spec.Config)
 	if err != nil {
-		return g.at("sink", spec.Node, err)
+		return at(of, "sink", spec.Node, err)
 	}
-	g.sinks = append(g.sinks, newSink(g, spec, part))
+	s.part, s.hooks = part, newHooks(part, spec.Type.Type)
+	s.queue.breaks = &s.breaks
 	return nil
 }
 
 // env returns what a node is given.
-func (g *Graph) env(name, kind, session string) pipeline.Env {
+func (g *Graph) env(of *config.Spec, name, kind, session string) pipeline.Env {
 	env := pipeline.Env{
 		Name: name, Log: g.log.With("node", name), Clock: g.cfg.Clock,
-		Metrics: g.metrics.of(name, kind), Dir: g.cfg.Spec.Dir,
+		Metrics: g.metrics.of(name, kind), Dir: of.Dir,
 	}
 	if session != "" && g.cfg.Session != nil {
 		env.Session = g.cfg.Session(session)
 	}
-	if slices.ContainsFunc(g.cfg.Spec.Sources, func(s config.Source) bool { return s.Type.Messages }) {
+	if slices.ContainsFunc(of.Sources, func(s config.Source) bool { return s.Type.Messages }) {
 		env.LastMessage = g.lastMessage
 	}
 	return env
 }
 
-// connect makes the edges and orders the stages so that each comes behind those
-// it is fed by.
-func (g *Graph) connect() error {
+// connect gives every node the edges that l asks for, and closes those before.
+func (g *Graph) connect(l *layout) error {
 	nodes := make(map[string]*node)
 	for _, e := range g.sources {
 		nodes[e.name] = &e.node
 	}
-	for _, s := range g.stages {
+	for _, s := range l.stages {
 		nodes[s.name] = &s.node
 	}
-	for _, s := range g.stages {
-		if err := g.feed(&s.node, s.spec.Node, nodes); err != nil {
+	outputs := make(map[*node][]edge)
+	for _, s := range l.stages {
+		if err := g.feed(&s.node, s.spec.Load().Node, nodes, outputs); err != nil {
 			return err
 		}
-		s.connect(g.room)
 	}
-	for _, s := range g.sinks {
-		if err := g.feed(&s.node, s.spec.Node, nodes); err != nil {
+	for _, s := range l.sinks {
+		if err := g.feed(&s.node, s.spec.Load().Node, nodes, outputs); err != nil {
 			return err
 		}
+	}
+	for _, n := range nodes {
+		n.reroute(outputs[n])
 	}
 	return nil
 }
 
-// feed gives n an edge from each node that it names.
-func (g *Graph) feed(n *node, spec config.Node, nodes map[string]*node) error {
-	for _, from := range append([]string{spec.From}, spec.With...) {
-		up, ok := nodes[from]
-		if !ok {
-			return g.at("node", spec, fmt.Errorf("from: there is no %q: %w", from, pipeline.ErrInvalid))
+// feed makes an edge to n from each node that it names.
+func (g *Graph) feed(n *node, spec config.Node, nodes map[string]*node, outputs map[*node][]edge) error {
+	names := append([]string{spec.From}, spec.With...)
+	inputs := make([]edge, len(names))
+	for i, name := range names {
+		if nodes[name] == nil {
+			return at(g.layout.Load().spec, "node", spec, fmt.Errorf("from: there is no %q: %w", name, pipeline.ErrInvalid))
 		}
-		e := make(edge, g.room)
-		up.outputs = append(up.outputs, e)
-		n.inputs = append(n.inputs, e)
+		inputs[i] = make(edge, g.room)
+	}
+	if !n.feed(inputs) {
+		return nil // its source has ended
+	}
+	for i, name := range names {
+		outputs[nodes[name]] = append(outputs[nodes[name]], inputs[i])
 	}
 	return nil
 }
 
 // sourceOf returns the source whose frames a node gets.
-func (g *Graph) sourceOf(from string) *entrance {
+func (g *Graph) sourceOf(l *layout, from string) *entrance {
 	for _, e := range g.sources {
 		if e.name == from {
 			return e
 		}
 	}
-	for _, s := range g.stages {
+	for _, s := range l.stages {
 		if s.name == from {
-			return g.sourceOf(s.spec.From)
+			return g.sourceOf(l, s.spec.Load().From)
 		}
 	}
 	return nil

@@ -15,12 +15,13 @@ const (
 	panicked                // a panic
 	tooLong                 // the call outlasted its deadline
 	draining                // the run ended first
+	reloading               // the entrance was held for a reload
 	reasons
 )
 
 // String returns the value of the metrics' label.
 func (r reason) String() string {
-	return [...]string{"no_slot", "queue_full", "overtaken", "stage", "error", "panic", "deadline", "drain"}[r]
+	return [...]string{"no_slot", "queue_full", "overtaken", "stage", "error", "panic", "deadline", "drain", "reload"}[r]
 }
 
 // skip says why a node let a frame pass by untouched.
@@ -41,9 +42,21 @@ func (s skip) String() string { return [...]string{"rate", "when", "absent", "by
 // counts is what a node counts of itself.
 type counts struct {
 	in, out, errors, panics atomic.Uint64
+	kept                    atomic.Int64 // frames that the node holds beyond its calls
 	dropped                 [reasons]atomic.Uint64
 	skipped                 [skips]atomic.Uint64
 	wait                    histogram // in front of the node
 	process                 histogram // in the node
 	latency                 histogram // sinks: since the frame's last packet came
+}
+
+// countsOf returns the counts of a node. They go on where another one takes its
+// name.
+func (g *Graph) countsOf(name string) *counts {
+	c, ok := g.counts[name]
+	if !ok {
+		c = new(counts)
+		g.counts[name] = c
+	}
+	return c
 }

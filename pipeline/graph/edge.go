@@ -1,6 +1,9 @@
 package graph
 
 import (
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -17,20 +20,72 @@ type edge chan parcel
 
 // node is what sources, stages and sinks have in common: a place in the graph.
 type node struct {
+	what    string // "source", "stage" or "sink"
 	name    string
 	graph   *Graph
-	inputs  []edge // of `from`, then of each `with`
-	outputs []edge
-	counts  counts
+	counts  *counts
 	faults  faults
-	done    chan struct{} // closed when the node has ended and is closed
+	inputs  atomic.Pointer[[]edge] // of `from`, then of each `with`
+	outputs []edge                 // changed only while no frame is in flight, and under mu
+	named   int64                  // frames kept when that was last said; the watch's
+	done    chan struct{}          // closed when the node has ended and is closed
+
+	mu     sync.Mutex // guards what follows
+	over   bool       // no frame is taken any more
+	closed bool       // the outputs are
 }
 
-func newNode(g *Graph, name string) node {
+func newNode(g *Graph, what, name string) node {
 	return node{
-		name: name, graph: g, done: make(chan struct{}),
+		what: what, name: name, graph: g, counts: g.countsOf(name), done: make(chan struct{}),
 		faults: faults{log: g.log.With("node", name), clock: g.cfg.Clock},
 	}
+}
+
+// String returns, say, `stage "blur"`.
+func (n *node) String() string { return fmt.Sprintf("%s %q", n.what, n.name) }
+
+// feed gives the node other inputs. It is false for a node that has ended. Who
+// waits at one of those before goes on with these once that is closed.
+func (n *node) feed(inputs []edge) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.over {
+		return false
+	}
+	n.inputs.Store(&inputs)
+	return true
+}
+
+// reroute has the node send to other outputs, and closes those before. No frame
+// is in flight.
+func (n *node) reroute(outputs []edge) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := n.outputs
+	n.outputs = outputs
+	if n.closed {
+		before = outputs
+	}
+	for _, out := range before {
+		close(out)
+	}
+}
+
+// end says that nothing comes any more from where a frame was waited for, and
+// no other inputs have taken that place.
+func (n *node) end(inputs *[]edge) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.over = n.inputs.Load() == inputs
+	return n.over
+}
+
+// hasEnded says that the node takes no frames any more.
+func (n *node) hasEnded() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.over
 }
 
 // next returns the next frame and the time. It is false at the end.
@@ -48,11 +103,11 @@ func (n *node) next() (f *pipeline.Frame, now time.Duration, ok bool) {
 // annotations of all of them. Every input carries every frame, so reading one
 // of each is exact.
 func (n *node) receive() (p parcel, ok bool) {
-	p, ok = <-n.inputs[0]
+	p, inputs, ok := n.first()
 	if !ok {
 		return parcel{}, false
 	}
-	for _, in := range n.inputs[1:] {
+	for _, in := range inputs[1:] {
 		other, ok := <-in
 		if !ok {
 			continue
@@ -62,6 +117,19 @@ func (n *node) receive() (p parcel, ok bool) {
 	}
 	n.counts.in.Add(1)
 	return p, true
+}
+
+// first returns the next frame of the first input, and what the inputs are.
+func (n *node) first() (p parcel, inputs []edge, ok bool) {
+	for {
+		in := n.inputs.Load()
+		if p, ok := <-(*in)[0]; ok {
+			return p, *in, true
+		}
+		if n.end(in) {
+			return parcel{}, nil, false
+		}
+	}
 }
 
 // send passes f on to all branches. It never blocks: see the package comment.
@@ -81,6 +149,12 @@ func (n *node) send(f *pipeline.Frame, now time.Duration) {
 
 // closeOutputs tells the nodes behind that nothing comes any more.
 func (n *node) closeOutputs() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return
+	}
+	n.closed = true
 	for _, out := range n.outputs {
 		close(out)
 	}
@@ -104,7 +178,7 @@ func (n *node) release(f *pipeline.Frame) {
 // queued returns how many frames wait in front of the node.
 func (n *node) queued() int {
 	waiting := 0
-	for _, in := range n.inputs {
+	for _, in := range *n.inputs.Load() {
 		waiting = max(waiting, len(in))
 	}
 	return waiting

@@ -23,15 +23,13 @@ type entrance struct {
 	broken  pipeline.Reason // the gravest break since the last frame that got in
 	last    atomic.Pointer[pipeline.Message]
 	entered uint64
-
-	mu      sync.Mutex // held while a frame enters; guards left
-	left    bool       // the outputs are closed
+	held    atomic.Bool // for a reload, which takes the slots
 	closing sync.Once
 }
 
 func newEntrance(g *Graph, spec config.Source, source pipeline.Source) *entrance {
 	e := &entrance{
-		node: newNode(g, spec.Name), spec: spec, source: source,
+		node: newNode(g, "source", spec.Name), spec: spec, source: source,
 		slots: make(chan struct{}, g.room),
 	}
 	e.free = func() { <-e.slots }
@@ -43,9 +41,9 @@ func (e *entrance) start(reading context.Context, ended func(*entrance)) {
 	go func() {
 		defer close(e.done)
 		err := e.read(reading)
-		e.leave()
+		e.closeOutputs() // also giveUp may have, while the source hung
 		if err != nil {
-			e.graph.fail(fmt.Errorf("source %q: %w", e.name, err))
+			e.graph.fail(fmt.Errorf("%s: %w", e, err))
 		}
 		ended(e)
 		if err := e.close(); err != nil {
@@ -104,8 +102,11 @@ func (e *entrance) meet(reading context.Context, f *pipeline.Frame) {
 
 func (e *entrance) refuse(reading context.Context, f *pipeline.Frame) {
 	why := noSlot
-	if reading.Err() != nil {
+	switch {
+	case reading.Err() != nil:
 		why = draining
+	case e.held.Load():
+		why = reloading
 	}
 	e.counts.dropped[why].Add(1)
 	e.release(f)
@@ -133,22 +134,11 @@ func (e *entrance) take(reading context.Context) bool {
 func (e *entrance) enter(f *pipeline.Frame) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.left {
+	if e.closed {
 		e.release(f)
 		return
 	}
 	e.send(f, e.graph.now())
-}
-
-// leave tells the graph that no frame comes any more, also while the source
-// hangs.
-func (e *entrance) leave() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.left {
-		e.left = true
-		e.closeOutputs()
-	}
 }
 
 func (e *entrance) close() (err error) {
@@ -157,7 +147,7 @@ func (e *entrance) close() (err error) {
 		err = e.source.Close()
 	})
 	if err != nil {
-		return fmt.Errorf("source %q: close: %w", e.name, err)
+		return fmt.Errorf("%s: close: %w", e, err)
 	}
 	return nil
 }

@@ -47,14 +47,21 @@ type Graph struct {
 	began   time.Time // what the nodes' times count from
 	room    int       // slots of each source
 	sources []*entrance
-	stages  []*stage
-	sinks   []*sink
+	layout  atomic.Pointer[layout]
+	counts  map[string]*counts // by node
 	metrics *metrics
 	latency histogram // of all sinks
 
 	begun atomic.Bool
+	over  chan struct{}      // closed when the run ends, or cannot begin any more
 	late  atomic.Bool        // frames in flight are not worked on any more
 	stop  context.CancelFunc // ends the sources' reading; set by Run
+	look  chan struct{}      // has the watch look again
+	hurry atomic.Bool        // a reload can wait no longer for frames in flight
+
+	reloading sync.Mutex   // held by the Reload under way
+	changes   chan *change // from there to Run
+	leaving   []*node      // replaced, and not ended yet; Run's
 
 	mu     sync.Mutex // guards what follows
 	cause  error      // the first that ended the run
@@ -77,7 +84,11 @@ func Build(cfg Config) (*Graph, error) {
 	if cfg.Drain == 0 {
 		cfg.Drain = defaultDrain
 	}
-	g := &Graph{cfg: cfg, log: cfg.Log, began: cfg.Clock.Now(), room: max(cfg.Spec.MaxInFlight, 1)}
+	g := &Graph{
+		cfg: cfg, log: cfg.Log, began: cfg.Clock.Now(), room: max(cfg.Spec.MaxInFlight, 1),
+		counts: make(map[string]*counts), over: make(chan struct{}), look: make(chan struct{}, 1), changes: make(chan *change),
+	}
+	g.layout.Store(&layout{spec: cfg.Spec})
 	g.metrics = newMetrics(g, cfg.Metrics)
 	if err := g.build(); err != nil {
 		return nil, errors.Join(err, g.Close())
@@ -98,10 +109,12 @@ func (g *Graph) Close() error {
 	for _, e := range g.sources {
 		errs = append(errs, e.close())
 	}
-	for _, s := range g.stages {
+	close(g.over)
+	l := g.layout.Load()
+	for _, s := range l.stages {
 		s.close()
 	}
-	for _, s := range g.sinks {
+	for _, s := range l.sinks {
 		errs = append(errs, s.close())
 	}
 	g.metrics.unregister()
@@ -122,31 +135,41 @@ func (g *Graph) SessionReady(ctx context.Context, session string) error {
 			errs = append(errs, fmt.Errorf("%s:%d: source %q: %w", g.cfg.Spec.Path, e.spec.Line, e.name, err))
 		}
 	}
-	for _, s := range g.stages {
-		if s.spec.Session != session {
-			continue
-		}
-		for _, i := range s.instances {
-			if err := i.sessionReady(ctx); err != nil {
-				errs = append(errs, g.at("stage", s.spec.Node, err))
-				break
-			}
+	l := g.layout.Load()
+	for _, s := range l.stages {
+		if s.spec.Load().Session == session {
+			errs = append(errs, s.sessionReady(ctx, l.spec))
 		}
 	}
-	for _, s := range g.sinks {
-		if s.spec.Session != session {
-			continue
-		}
-		if err := s.sessionReady(ctx); err != nil {
-			errs = append(errs, g.at("sink", s.spec.Node, err))
+	for _, s := range l.sinks {
+		if s.spec.Load().Session == session {
+			errs = append(errs, s.sessionReady(ctx, l.spec))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// at says where in the file a node with an error is.
-func (g *Graph) at(what string, n config.Node, err error) error {
-	return fmt.Errorf("%s:%d: %s %q: %w", g.cfg.Spec.Path, n.Line, what, n.Name, err)
+// sessionReady compares the stage with its session.
+func (s *stage) sessionReady(ctx context.Context, of *config.Spec) error {
+	for _, i := range s.instances {
+		if err := i.sessionReady(ctx); err != nil {
+			return at(of, "stage", s.spec.Load().Node, err)
+		}
+	}
+	return nil
+}
+
+// sessionReady compares the sink with its session.
+func (s *sink) sessionReady(ctx context.Context, of *config.Spec) error {
+	if err := s.hooks.sessionReady(ctx); err != nil {
+		return at(of, "sink", s.spec.Load().Node, err)
+	}
+	return nil
+}
+
+// at says where in its file a node with an error is.
+func at(of *config.Spec, what string, n config.Node, err error) error {
+	return fmt.Errorf("%s:%d: %s %q: %w", of.Path, n.Line, what, n.Name, err)
 }
 
 // fail ends the run; the first cause is the one that Run returns.

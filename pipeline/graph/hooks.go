@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
@@ -13,7 +14,10 @@ type hooks struct {
 	configurer pipeline.Configurer
 	resetter   pipeline.Resetter
 	user       pipeline.SessionUser
+	// reconfigure is nil for a part whose settings stay as they are.
+	reconfigure func(cfg any) error
 
+	settings   atomic.Pointer[any] // that the part is to have from the next frame on
 	breaks     breaks
 	configured pipeline.Format
 	// turn is held during a call of a node that uses a session: SessionReady
@@ -21,18 +25,26 @@ type hooks struct {
 	turn chan struct{}
 }
 
-func newHooks(part any) *hooks {
+func newHooks(part any, kind pipeline.Type) *hooks {
 	h := new(hooks)
 	h.configurer, _ = part.(pipeline.Configurer)
 	h.resetter, _ = part.(pipeline.Resetter)
 	if h.user, _ = part.(pipeline.SessionUser); h.user != nil {
 		h.turn = make(chan struct{}, 1)
 	}
+	if kind.Reconfigurer != nil {
+		h.reconfigure = kind.Reconfigurer(part)
+	}
 	return h
 }
 
 // prepare tells the part what changes with f.
 func (h *hooks) prepare(f *pipeline.Frame) error {
+	if h.settings.Load() != nil {
+		if err := h.reconfigure(*h.settings.Swap(nil)); err != nil {
+			return fmt.Errorf("reconfigure: %w", err)
+		}
+	}
 	if why := h.breaks.take(); why != "" && h.resetter != nil {
 		h.resetter.Reset(why)
 	}

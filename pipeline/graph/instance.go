@@ -31,7 +31,7 @@ const (
 )
 
 func newInstance(owner *stage, s pipeline.Stage) *instance {
-	return &instance{hooks: newHooks(s), stage: s, owner: owner, standIn: new(pipeline.Frame)}
+	return &instance{hooks: newHooks(s, owner.spec.Load().Type.Type), stage: s, owner: owner, standIn: new(pipeline.Frame)}
 }
 
 // hangs says that an earlier call has not returned.
@@ -42,10 +42,12 @@ func (i *instance) hangs() bool { return i.since.Load() == gone }
 func (i *instance) attempt(f *pipeline.Frame, now time.Duration) (err error, mine bool) {
 	f.Lend(i.owner.name)
 	f.StandIn(i.standIn)
+	f.Count(&i.owner.counts.kept)
 	call := int64(now) + 1
 	i.since.Store(call)
 	err = i.call(f)
 	if i.since.CompareAndSwap(call, idle) {
+		f.Count(nil)
 		return err, true
 	}
 	i.back(f, now)
@@ -127,11 +129,11 @@ func (c *callContext) expire() { c.cancel(context.DeadlineExceeded) }
 // Deadline returns when the call under way is given up.
 func (c *callContext) Deadline() (time.Time, bool) {
 	owner := c.instance.owner
-	call := c.instance.since.Load()
-	if owner.spec.Deadline <= 0 || call <= idle {
+	call, deadline := c.instance.since.Load(), owner.spec.Load().Deadline
+	if deadline <= 0 || call <= idle {
 		return c.Context.Deadline()
 	}
-	return owner.graph.began.Add(time.Duration(call-1) + owner.spec.Deadline), true
+	return owner.graph.began.Add(time.Duration(call-1) + deadline), true
 }
 
 // Err says which of the two ended it.

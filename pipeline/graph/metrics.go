@@ -24,7 +24,7 @@ type metrics struct {
 // descriptions are the graph's metrics.
 type descriptions struct {
 	in, out, errors, panics, dropped, skipped *prometheus.Desc
-	inFlight, queued                          *prometheus.Desc
+	inFlight, queued, hanging, kept           *prometheus.Desc
 	wait, process, latency                    *prometheus.Desc
 	received, decoded, lost, keyframes, again *prometheus.Desc
 }
@@ -51,6 +51,8 @@ func describe(labels prometheus.Labels) *descriptions {
 		skipped:   desc("frames_skipped_total", "Frames that passed a node by untouched.", "reason"),
 		inFlight:  desc("in_flight_frames", "Frames of a source that are in the graph."),
 		queued:    desc("queued_frames", "Frames that wait in front of a node."),
+		hanging:   desc("hanging_calls", "Calls of a node that have not returned for too long."),
+		kept:      desc("kept_frames", "Frames that a node holds beyond its calls."),
 		wait:      desc("wait_seconds", "Time that a frame waited in front of a node."),
 		process:   desc("process_seconds", "Time that a node took for a frame."),
 		latency:   desc("latency_seconds", "Time from the arrival of a frame's last packet until a sink had written it."),
@@ -87,7 +89,7 @@ func (m *metrics) unregister() {
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	d := m.descriptions
 	for _, desc := range []*prometheus.Desc{
-		d.in, d.out, d.errors, d.panics, d.dropped, d.skipped, d.inFlight, d.queued,
+		d.in, d.out, d.errors, d.panics, d.dropped, d.skipped, d.inFlight, d.queued, d.hanging, d.kept,
 		d.wait, d.process, d.latency, d.received, d.decoded, d.lost, d.keyframes, d.again,
 	} {
 		ch <- desc
@@ -97,24 +99,29 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, e := range m.graph.sources {
-		m.common(ch, &e.node, noSlot, draining)
+		m.common(ch, &e.node, noSlot, draining, reloading)
 		ch <- gauge(m.inFlight, len(e.slots), e.name)
 		ch <- timing(m.wait, &e.counts.wait, e.name)
 		if c, ok := e.source.(pipeline.CountingSource); ok {
 			m.source(ch, e.name, c.Counts())
 		}
 	}
-	for _, s := range m.graph.stages {
+	l := m.graph.layout.Load()
+	for _, s := range l.stages {
 		m.common(ch, &s.node, s.reasons()...)
 		m.skips(ch, &s.node, notDue, unwanted, absent, bypassed)
 		ch <- gauge(m.queued, s.queued(), s.name)
+		ch <- gauge(m.hanging, s.hanging(), s.name)
+		ch <- gauge(m.kept, int(s.counts.kept.Load()), s.name)
 		ch <- timing(m.wait, &s.counts.wait, s.name)
 		ch <- timing(m.process, &s.counts.process, s.name)
 	}
-	for _, s := range m.graph.sinks {
+	for _, s := range l.sinks {
 		m.common(ch, &s.node, queueFull, failed, panicked, draining)
 		m.skips(ch, &s.node, notDue, unwanted, absent)
 		ch <- gauge(m.queued, s.queued(), s.name)
+		ch <- gauge(m.hanging, s.hanging(), s.name)
+		ch <- gauge(m.kept, int(s.counts.kept.Load()), s.name)
 		ch <- timing(m.wait, &s.counts.wait, s.name)
 		ch <- timing(m.process, &s.counts.process, s.name)
 		ch <- timing(m.latency, &s.counts.latency, s.name)
@@ -123,8 +130,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 
 // reasons returns why a stage may drop frames.
 func (s *stage) reasons() []reason {
-	why := []reason{byStage, failed, panicked, tooLong, draining}
-	if s.spec.Async {
+	why := []reason{byStage, failed, panicked, tooLong, draining, reloading}
+	if s.spec.Load().Async {
 		why = append(why, overtaken)
 	}
 	return why

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
 // Run moves frames until all sources of pictures have ended (or, without any,
@@ -35,19 +33,31 @@ func (g *Graph) Run(ctx context.Context) error {
 		defer close(watched)
 		g.watch(over)
 	}()
-	<-reading.Done()
+	g.turn(reading, working)
 	return g.result(g.drain(ctx, abort))
+}
+
+// turn takes changes in until the sources have ended.
+func (g *Graph) turn(reading, working context.Context) {
+	defer close(g.over)
+	for {
+		select {
+		case <-reading.Done():
+			return
+		case c := <-g.changes:
+			c.taken <- c.take(reading, working)
+		}
+	}
 }
 
 // start starts the sinks first and the sources last.
 func (g *Graph) start(reading, working context.Context) {
-	for _, s := range g.sinks {
-		if e := g.sourceOf(s.spec.From); e != nil && !e.source.Live() {
-			s.queue.onFull = pipeline.Block
-		}
+	l := g.layout.Load()
+	for _, s := range l.sinks {
+		s.adapt(l)
 		s.start(working)
 	}
-	for _, s := range g.stages {
+	for _, s := range l.stages {
 		s.start(working)
 	}
 	ended := g.countdown()
@@ -136,11 +146,8 @@ func (g *Graph) failed() bool {
 
 // moved counts what the nodes have done so far.
 func (g *Graph) moved() (n uint64) {
-	for _, s := range g.stages {
-		n += s.counts.in.Load() + s.counts.process.count()
-	}
-	for _, s := range g.sinks {
-		n += s.counts.in.Load() + s.counts.process.count()
+	for _, node := range g.nodes() {
+		n += node.counts.in.Load() + node.counts.process.count()
 	}
 	return n
 }
@@ -158,10 +165,10 @@ func (g *Graph) wait(all <-chan struct{}, d time.Duration) bool {
 // do not return from Process, so that the sinks behind them close.
 func (g *Graph) giveUp() {
 	for _, e := range g.sources {
-		e.leave()
+		e.closeOutputs()
 	}
 	now := g.now()
-	for _, s := range g.stages {
+	for _, s := range g.layout.Load().stages {
 		s.expire(now, 0)
 	}
 }
@@ -177,44 +184,30 @@ func (g *Graph) allDone() <-chan struct{} {
 	return all
 }
 
-// nodes returns all nodes, those that feed others first.
+// nodes returns all nodes, those that feed others first, then those that were
+// replaced.
 func (g *Graph) nodes() []*node {
 	var nodes []*node
 	for _, e := range g.sources {
 		nodes = append(nodes, &e.node)
 	}
-	for _, s := range g.stages {
+	l := g.layout.Load()
+	for _, s := range l.stages {
 		nodes = append(nodes, &s.node)
 	}
-	for _, s := range g.sinks {
+	for _, s := range l.sinks {
 		nodes = append(nodes, &s.node)
 	}
-	return nodes
+	return append(nodes, g.leaving...)
 }
 
 // hanging returns what has not ended.
 func (g *Graph) hanging() (names []string) {
-	unfinished := func(n *node) bool {
+	for _, n := range g.nodes() {
 		select {
 		case <-n.done:
-			return false
 		default:
-			return true
-		}
-	}
-	for _, e := range g.sources {
-		if unfinished(&e.node) {
-			names = append(names, fmt.Sprintf("source %q", e.name))
-		}
-	}
-	for _, s := range g.stages {
-		if unfinished(&s.node) {
-			names = append(names, fmt.Sprintf("stage %q", s.name))
-		}
-	}
-	for _, s := range g.sinks {
-		if unfinished(&s.node) {
-			names = append(names, fmt.Sprintf("sink %q", s.name))
+			names = append(names, n.String())
 		}
 	}
 	return names

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -16,28 +17,31 @@ import (
 type sink struct {
 	node
 	*hooks
-	spec    config.Sink
+	spec    atomic.Pointer[config.Sink]
 	part    pipeline.Sink
 	when    condition
 	pace    pace
 	trigger trigger
 	queue   queue
 	broken  pipeline.Reason // the gravest break since the last frame chosen
+	since   atomic.Int64    // when the Write under way began, plus one; or idle
+	late    atomic.Bool     // it lasts suspiciously long
 	closing sync.Once
+
+	after <-chan struct{}    // closed when the sink that this one replaces is; nil for none
+	abort context.CancelFunc // ends the context of the Writes; set by start
 }
 
-func newSink(g *Graph, spec config.Sink, part pipeline.Sink) *sink {
+func newSink(g *Graph, spec config.Sink) *sink {
 	s := &sink{
-		node: newNode(g, spec.Name), hooks: newHooks(part), spec: spec, part: part,
+		node: newNode(g, "sink", spec.Name),
 		when: condition{spec.When}, pace: newPace(spec.Rate),
 		trigger: trigger{edge: spec.Edge, hold: spec.Hold, cooldown: spec.Cooldown},
 	}
-	q := spec.Type.Queue
-	if spec.Queue != nil {
-		q = *spec.Queue
-	}
+	s.spec.Store(&spec)
+	q := queueOf(spec)
 	s.queue = queue{
-		parcels: make(chan parcel, max(q.Depth, 1)), onFull: q.OnFull, breaks: &s.breaks,
+		parcels: make(chan parcel, max(q.Depth, 1)), onFull: q.OnFull,
 		thrown: func(f *pipeline.Frame, why reason) {
 			s.counts.dropped[why].Add(1)
 			s.release(f)
@@ -46,9 +50,19 @@ func newSink(g *Graph, spec config.Sink, part pipeline.Sink) *sink {
 	return s
 }
 
+// queueOf returns the queue of a sink: its kind's where the file says none.
+func queueOf(spec config.Sink) pipeline.Queue {
+	if spec.Queue != nil {
+		return *spec.Queue
+	}
+	return spec.Type.Queue
+}
+
 // start begins to move frames. Writes get a context that ends with working.
 func (s *sink) start(working context.Context) {
+	working, s.abort = context.WithCancel(working)
 	go func() {
+		defer s.abort()
 		defer close(s.done)
 		s.write(working)
 	}()
@@ -73,12 +87,12 @@ func (s *sink) choose(working context.Context) {
 
 // wants says whether the sink is to act on f.
 func (s *sink) wants(f *pipeline.Frame) bool {
-	if f.Dropped() != "" || f.Image() == nil && usesPixels(s.spec.Pixels) {
+	if f.Dropped() != "" || f.Image() == nil && usesPixels(s.spec.Load().Pixels) {
 		return false
 	}
 	// A level is looked at on every frame, and the rate counts those for which
 	// it is true. For edges the rate is how often the condition is looked at.
-	if s.spec.Edge == pipeline.While {
+	if s.trigger.edge == pipeline.While {
 		return s.triggered(f) && s.due(f)
 	}
 	return s.due(f) && s.triggered(f)
@@ -108,13 +122,14 @@ func (s *sink) triggered(f *pipeline.Frame) bool {
 
 // copy returns what waits in the queue for f.
 func (s *sink) copy(f *pipeline.Frame) *pipeline.Frame {
-	k := keep(f, s.spec.Pixels)
+	k := keep(f, s.spec.Load().Pixels)
 	k.Discontinuity, s.broken = s.broken, ""
 	return k
 }
 
 // write takes frames from the queue until it ends, then closes the sink.
 func (s *sink) write(working context.Context) {
+	s.await()
 	for p := range s.queue.parcels {
 		if working.Err() != nil {
 			s.counts.dropped[draining].Add(1)
@@ -129,14 +144,29 @@ func (s *sink) write(working context.Context) {
 	s.faults.flush()
 }
 
+// await lets the sink that this one replaces finish: both may write to the same
+// file. Meanwhile frames wait in the queue.
+func (s *sink) await() {
+	if s.after == nil {
+		return
+	}
+	select {
+	case <-s.after:
+	case <-s.graph.cfg.Clock.After(s.graph.cfg.Drain):
+	}
+}
+
 func (s *sink) one(working context.Context, p parcel) {
 	f := p.frame
 	defer s.release(f)
 	begun := s.graph.now()
 	s.counts.wait.observe(begun - p.sent)
 	s.breaks.add(f.Discontinuity)
+	s.since.Store(int64(begun) + 1)
 	err := s.call(working, f)
 	end := s.graph.now()
+	s.since.Store(idle)
+	s.returned(end - begun)
 	s.counts.process.observe(end - begun)
 	if err != nil {
 		s.failed(f, err)
@@ -158,8 +188,10 @@ func (s *sink) written(f *pipeline.Frame, now time.Duration) {
 }
 
 func (s *sink) call(working context.Context, f *pipeline.Frame) (err error) {
-	s.begin()
-	defer s.end()
+	s.hooks.begin()
+	defer s.hooks.end()
+	f.Count(&s.counts.kept)
+	defer f.Count(nil)
 	defer recovered(&err)
 	if err := s.prepare(f); err != nil {
 		return err
@@ -170,19 +202,22 @@ func (s *sink) call(working context.Context, f *pipeline.Frame) (err error) {
 func (s *sink) failed(f *pipeline.Frame, err error) {
 	why := s.fault(f, err)
 	s.counts.dropped[why].Add(1)
-	if errors.Is(err, pipeline.ErrFatal) || s.spec.OnError == stopRun {
-		s.graph.fail(fmt.Errorf("sink %q: %w", s.name, err))
+	if errors.Is(err, pipeline.ErrFatal) || s.spec.Load().OnError == stopRun {
+		s.graph.fail(fmt.Errorf("%s: %w", s, err))
 	}
 }
 
 // close closes the sink once.
 func (s *sink) close() (err error) {
+	if s.part == nil {
+		return nil // it could not be made
+	}
 	s.closing.Do(func() {
 		defer recovered(&err)
 		err = s.part.Close()
 	})
 	if err != nil {
-		return fmt.Errorf("sink %q: close: %w", s.name, err)
+		return fmt.Errorf("%s: close: %w", s, err)
 	}
 	return nil
 }

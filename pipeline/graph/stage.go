@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -16,7 +17,7 @@ import (
 // stage is a stage's node. How its calls relate to the line is its manner's.
 type stage struct {
 	node
-	spec      config.Stage
+	spec      atomic.Pointer[config.Stage]
 	log       *slog.Logger
 	when      condition
 	pace      pace
@@ -36,7 +37,8 @@ type manner interface {
 }
 
 func newStage(g *Graph, spec config.Stage) *stage {
-	s := &stage{node: newNode(g, spec.Name), spec: spec, when: condition{spec.When}, pace: newPace(spec.Rate)}
+	s := &stage{node: newNode(g, "stage", spec.Name), when: condition{spec.When}, pace: newPace(spec.Rate)}
+	s.spec.Store(&spec)
 	s.log = s.faults.log
 	s.held = newHeld(spec.TTL, s.pace.period, spec.Async)
 	return s
@@ -45,13 +47,13 @@ func newStage(g *Graph, spec config.Stage) *stage {
 // add gives the stage one more instance.
 func (s *stage) add(part pipeline.Stage) { s.instances = append(s.instances, newInstance(s, part)) }
 
-// connect settles how the stage works, once its edges are known.
-func (s *stage) connect(room int) {
+// choose settles how the stage works, once its instances are known.
+func (s *stage) choose() {
 	switch {
-	case s.spec.Async:
+	case s.spec.Load().Async:
 		s.manner = newBeside(s)
 	case len(s.instances) > 1:
-		s.manner = newPool(s, room)
+		s.manner = newPool(s, s.graph.room)
 	default:
 		s.manner = &line{s}
 	}
@@ -76,7 +78,7 @@ func (s *stage) close() {
 			i.ctx.cancel(nil)
 		}
 		if err := i.close(); err != nil {
-			s.graph.closed(fmt.Errorf("stage %q: close: %w", s.name, err))
+			s.graph.closed(fmt.Errorf("%s: close: %w", s, err))
 		}
 	}
 	s.faults.flush()
@@ -97,10 +99,13 @@ func (s *stage) judge(f *pipeline.Frame) fate {
 		s.held.cut(f)
 	}
 	switch {
-	case f.Dropped() != "" || f.Image() == nil && usesPixels(s.spec.Pixels):
+	case f.Dropped() != "" || f.Image() == nil && usesPixels(s.spec.Load().Pixels):
 		return pass
 	case s.graph.aborted():
 		s.drop(f, draining)
+		return pass
+	case s.graph.hurry.Load():
+		s.drop(f, reloading)
 		return pass
 	case !s.wanted(f):
 		return pass
@@ -153,11 +158,12 @@ func (s *stage) settle(f *pipeline.Frame, err error) {
 
 func (s *stage) failed(f *pipeline.Frame, err error) {
 	why := s.fault(f, err)
-	fatal := errors.Is(err, pipeline.ErrFatal) || s.spec.OnError == stopRun
+	onError := s.spec.Load().OnError
+	fatal := errors.Is(err, pipeline.ErrFatal) || onError == stopRun
 	if fatal {
-		s.graph.fail(fmt.Errorf("stage %q: %w", s.name, err))
+		s.graph.fail(fmt.Errorf("%s: %w", s, err))
 	}
-	if fatal || s.spec.OnError != passOn {
+	if fatal || onError != passOn {
 		s.drop(f, why)
 	}
 }

@@ -1,8 +1,6 @@
 package graph
 
 import (
-	"slices"
-
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
@@ -41,8 +39,10 @@ type NodeStats struct {
 	Source *pipeline.SourceCounts
 	// Messages says that a source's frames are messages.
 	Messages bool
-	// Hanging says that a call of a stage has outlasted its deadline and not
-	// returned.
+	// Kept frames are held by the node beyond its calls.
+	Kept int
+	// Hanging says that a call of a stage has outlasted its deadline, or a Write
+	// of a sink lasted suspiciously long, and has not returned.
 	Hanging bool
 }
 
@@ -58,14 +58,15 @@ func (g *Graph) Stats() Stats {
 		}
 		st.Sources = append(st.Sources, n)
 	}
-	for _, s := range g.stages {
-		n := s.stats(s.spec.Type.Name)
-		n.Queued, n.Hanging = s.queued(), slices.ContainsFunc(s.instances, (*instance).hangs)
+	l := g.layout.Load()
+	for _, s := range l.stages {
+		n := s.stats(s.spec.Load().Type.Name)
+		n.Queued, n.Hanging = s.queued(), s.hanging() > 0
 		st.Stages = append(st.Stages, n)
 	}
-	for _, s := range g.sinks {
-		n := s.stats(s.spec.Type.Name)
-		n.Queued = s.queued()
+	for _, s := range l.sinks {
+		n := s.stats(s.spec.Load().Type.Name)
+		n.Queued, n.Hanging = s.queued(), s.hanging() > 0
 		st.Sinks = append(st.Sinks, n)
 	}
 	return st
@@ -75,7 +76,7 @@ func (n *node) stats(kind string) NodeStats {
 	st := NodeStats{
 		Name: n.name, Kind: kind,
 		In: n.counts.in.Load(), Out: n.counts.out.Load(),
-		Errors: n.counts.errors.Load(), Panics: n.counts.panics.Load(),
+		Kept: int(n.counts.kept.Load()), Errors: n.counts.errors.Load(), Panics: n.counts.panics.Load(),
 		Dropped: make(map[string]uint64), Skipped: make(map[string]uint64),
 		Wait: n.counts.wait.quantiles(), Process: n.counts.process.quantiles(), Latency: n.counts.latency.quantiles(),
 	}
