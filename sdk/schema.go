@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -241,6 +242,7 @@ func resolve(v *ValueSchema, components map[string]*ValueSchema, depth int) (*Va
 		if r.AnyOf[i], err = resolve(v.AnyOf[i], components, depth+1); err != nil {
 			return nil, err
 		}
+		r.AnyOf[i].narrow(v)
 	}
 	r.Properties = maps.Clone(v.Properties)
 	for name := range r.Properties {
@@ -249,6 +251,13 @@ func resolve(v *ValueSchema, components map[string]*ValueSchema, depth int) (*Va
 		}
 	}
 	return &r, nil
+}
+
+// narrow takes over the bounds that stand beside the alternatives, which is
+// where the runtime writes those of a value that may be null.
+func (v *ValueSchema) narrow(by *ValueSchema) {
+	v.Minimum, v.Maximum = cmp.Or(v.Minimum, by.Minimum), cmp.Or(v.Maximum, by.Maximum)
+	v.MinLength, v.MaxLength = cmp.Or(v.MinLength, by.MinLength), cmp.Or(v.MaxLength, by.MaxLength)
 }
 
 // entries resolves what additionalProperties says.

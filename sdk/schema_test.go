@@ -110,6 +110,7 @@ func TestValueSchemaString(t *testing.T) {
 		{`{"type": "string", "maxLength": 3}`, "text of at most 3 characters"},
 		{`{"type": "string", "enum": ["off", "2x"]}`, `one of "off", "2x"`},
 		{`{"anyOf": [{"type": "string"}, {"type": "null"}]}`, "text or null"},
+		{`{"anyOf": [{"type": "string"}, {"type": "null"}], "maxLength": 5}`, "text of at most 5 characters or null"},
 		{`{"anyOf": [{"type": "string"}, {"type": "integer"}]}`, "text or integer"},
 		{`{"type": ["string", "null"]}`, "string null"},
 		{`{"type": "array"}`, "list"},
