@@ -1,6 +1,6 @@
 """The official Python client, made to do what a script says.
 
-    python client.py URL MODEL < script.json
+    python client.py URL MODEL [streamed|stepped] < script.json
 
 The script is a list of steps:
 
@@ -10,6 +10,11 @@ The script is a list of steps:
     {"message": TYPE, "at_least": {FIELD: NUMBER}}      wait for such a one
     {"upload": NAME, "mime_type": TYPE, "size": N, "command": NAME, "argument": NAME}
     {"reconnect": true}
+    {"clip": SECONDS}                                   or "all"; fetched into one file
+    {"stats": true}
+    {"schema": true}
+    {"pause": TRACK} {"resume": TRACK}
+    {"turn": {"state": {…}, "commands": […]}, "frames": {TRACK: N}}   one step of a stepped session
 
 One line of JSON per step comes out, and a first and a last one for the session.
 """
@@ -25,8 +30,8 @@ PATIENCE = 20  # seconds for a step
 
 
 class Client:
-    def __init__(self, url, model):
-        self.reactor = Reactor(model, api_url=url, local=True)
+    def __init__(self, url, model, generation):
+        self.reactor = Reactor(model, api_url=url, local=True, generation=generation)
         self.frames = 0
         self.last = None
         self.user_data = None
@@ -92,6 +97,42 @@ class Client:
         await self.until(lambda: any(map(wanted, self.messages)))
         return {"message": next(filter(wanted, self.messages))}
 
+    async def clip(self, seconds):
+        progress = []
+        options = {"on_progress": lambda *done: progress.append(done), "ready_timeout": PATIENCE}
+        try:
+            if seconds == "all":
+                content = await self.reactor.download_recording(**options)
+            else:
+                content = await self.reactor.download_clip(seconds, **options)
+        except ReactorError as refusal:
+            return {"refused": str(refusal)}
+        return {"bytes": len(content), "head": content[4:8].decode(), "segments": len(progress)}
+
+    async def stats(self):
+        stats = await self.reactor.get_stats()
+        return {"received": stats.packets_received, "rtt": stats.rtt_ms}
+
+    async def turn(self, request, inputs):
+        for name, count in inputs.items():
+            track = self.reactor.track(name)
+            await track.publish()
+            for shade in range(count):
+                track.push_frame(np.full((16, 32, 3), shade, np.uint8), user_data=b"%d" % shade)
+        try:
+            result = await self.reactor.step(**request)
+        except ReactorError as refusal:
+            return {"refused": str(refusal)}
+        return {
+            "turn": result.step,
+            "failed": result.error,
+            "outputs": {
+                t.name: [[list(f.shape), int(f.array.flat[0]), (f.metadata or b"").decode()] for f in t.frames]
+                for t in result.tracks
+                if t.kind == "video"
+            },
+        }
+
     async def step(self, step):
         if "upload" in step:
             return await self.upload(step)
@@ -103,6 +144,20 @@ class Client:
             return await self.publish(step["publish"], step["frames"])
         if "message" in step:
             return await self.message(step["message"], step.get("at_least", {}))
+        if "clip" in step:
+            return await self.clip(step["clip"])
+        if "stats" in step:
+            return await self.stats()
+        if "schema" in step:
+            return {"commands": sorted((await self.reactor.request_schema())["paths"])}
+        if "pause" in step:
+            await self.reactor.track(step["pause"]).pause()
+            return {"paused": sorted(self.reactor.paused_tracks)}
+        if "resume" in step:
+            await self.reactor.track(step["resume"]).resume()
+            return {"paused": sorted(self.reactor.paused_tracks)}
+        if "turn" in step:
+            return await self.turn(step["turn"], step.get("frames", {}))
         if "reconnect" in step:
             await self.reactor.reconnect()
             return {"status": self.reactor.status.value}
@@ -119,9 +174,9 @@ def say(record):
     print(json.dumps(record), flush=True)
 
 
-async def main(url, model):
+async def main(url, model, generation="streamed"):
     script = json.load(sys.stdin)
-    client = Client(url, model)
+    client = Client(url, model, generation)
     await client.reactor.connect()
     try:
         for track in client.reactor.tracks:

@@ -42,13 +42,22 @@ type line struct {
 	UserData  string `json:"user_data"`
 	Published int
 	Status    string
+	Bytes     int
+	Head      string
+	Segments  int
+	Received  int
+	Commands  []string
+	Paused    []string
+	Turn      int
+	Failed    *string
+	Outputs   map[string][][]any
 }
 
 // drive has the published Python client carry out a script, and returns what
 // it said, a line for each step and one for the session before and after.
-func drive(t *testing.T, url, model, script string) []line {
+func drive(t *testing.T, url, model, script string, args ...string) []line {
 	t.Helper()
-	p := start(t, ".", []string{"PYTHONDONTWRITEBYTECODE=1"}, script, python(t), "client.py", url, model)
+	p := start(t, ".", []string{"PYTHONDONTWRITEBYTECODE=1"}, script, python(t), append([]string{"client.py", url, model}, args...)...)
 	if code := p.wait(t, time.Minute); code != 0 {
 		t.Fatalf("the client's exit code is %d", code)
 	}
