@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,10 +24,26 @@ import (
 // Version is what this client calls itself towards servers.
 const Version = "0.1.0"
 
-// hooks let tests run on a virtual network.
+// hooks let tests run on a network of their own.
 type hooks struct {
-	net  transport.Net
-	dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	net   transport.Net
+	dial  dialFunc
+	proxy proxyFunc
+	roots *x509.CertPool // of the TURN servers' certificates
+}
+
+func (h hooks) dialOf() dialFunc {
+	if h.dial != nil {
+		return h.dial
+	}
+	return (&net.Dialer{Timeout: 10 * time.Second}).DialContext
+}
+
+func (h hooks) proxyOf() proxyFunc {
+	if h.proxy != nil {
+		return h.proxy
+	}
+	return http.ProxyFromEnvironment
 }
 
 // Bounds of one HTTP exchange. Answers are small documents; an error's body is
@@ -47,13 +64,9 @@ type api struct {
 }
 
 func newAPI(cfg Config) *api {
-	dial := cfg.hooks.dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext
-	}
 	t := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dial,
+		Proxy:               cfg.hooks.proxyOf(),
+		DialContext:         cfg.hooks.dialOf(),
 		TLSHandshakeTimeout: 10 * time.Second,
 		// Below the 5 s of common servers: a request on a connection that they
 		// close just then would fail.

@@ -109,7 +109,7 @@ func (c *conn) negotiate(ctx, life context.Context, g signalling) error {
 	if err != nil {
 		return err
 	}
-	local, trickle, err := c.prepare(servers, g.op)
+	local, trickle, err := c.prepare(life, servers, g.op)
 	if err != nil {
 		return err
 	}
@@ -187,11 +187,11 @@ func (s *Session) answered(id uint32) {
 
 // prepare builds the peer connection and returns its offer. Media sections come
 // in the order of the tracks, the data channels last.
-func (c *conn) prepare(servers []webrtc.ICEServer, op string) (string, *trickle, error) {
+func (c *conn) prepare(life context.Context, servers []webrtc.ICEServer, op string) (string, *trickle, error) {
 	fail := func(err error) (string, *trickle, error) {
 		return "", nil, gpuErrorf(CodeTransport, op, "%v", err)
 	}
-	e, err := newEngine(c.session.cfg, pionLogs{c.log})
+	e, err := newEngine(c.session.cfg, pionLogs{c.log}, newRelayDial(life, c.session.cfg, servers))
 	if err != nil {
 		return fail(err)
 	}

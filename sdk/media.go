@@ -48,7 +48,7 @@ type engine struct {
 // newEngine builds pion for one connection. RTX, RED and FEC are never offered:
 // the server would wrap its video in RED, and RTX repairs stay hidden from the
 // NACK generator.
-func newEngine(cfg Config, logs pionLogs) (*engine, error) {
+func newEngine(cfg Config, logs pionLogs, relay relayDial) (*engine, error) {
 	m := &webrtc.MediaEngine{}
 	e := &engine{bwe: make(chan cc.BandwidthEstimator, 1)}
 	for _, name := range videoCodecs {
@@ -75,7 +75,7 @@ func newEngine(cfg Config, logs pionLogs) (*engine, error) {
 	if err := e.intercept(m, r, logs); err != nil {
 		return nil, err
 	}
-	settings, err := newSettings(cfg, logs)
+	settings, err := newSettings(cfg, logs, relay)
 	if err != nil {
 		return nil, err
 	}
@@ -136,18 +136,24 @@ func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, logs 
 	return nil
 }
 
-func newSettings(cfg Config, logs pionLogs) (webrtc.SettingEngine, error) {
+func newSettings(cfg Config, logs pionLogs, relay relayDial) (webrtc.SettingEngine, error) {
 	s := webrtc.SettingEngine{LoggerFactory: logs}
 	network, err := newBufferedNet(cfg.hooks.net, cfg.ReceiveBuffer, logs.log)
 	if err != nil {
 		return s, err
 	}
 	s.SetNet(network)
+	s.SetICEProxyDialer(relay)
+	s.SetRelayAcceptanceMinWait(relayWait)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	s.SetIncludeLoopbackCandidate(cfg.loopback())
 	s.SetReceiveMTU(receiveMTU)
 	return s, nil
 }
+
+// relayWait is the head start of direct paths over relayed ones: two round trips
+// around the world. pion's own 2 s would be most of a start behind a firewall.
+const relayWait = 500 * time.Millisecond
 
 // receiveMTU holds any packet of an Ethernet path.
 const receiveMTU = 1600

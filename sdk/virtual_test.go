@@ -37,14 +37,7 @@ func bubble(t *testing.T, local bool, cfg sessiontest.Config, test func(*testing
 		}
 		t.Cleanup(func() { _ = m.Close() })
 		cfg.Memory = m
-		cfg.Model = sessiontest.Model{
-			Name: "acme/m",
-			Tracks: []sessiontest.Track{
-				{Name: "main_video", Loop: sessiontest.TestClips()},
-				{Name: "source", Direction: sessiontest.SendOnly},
-			},
-			Commands: []sessiontest.Command{{Name: "reset"}},
-		}
+		cfg.Model = lamp()
 		test(t, &world{Memory: m, srv: sessiontest.NewConfig(t, cfg), local: local})
 	})
 }
