@@ -30,8 +30,9 @@ type Validator interface {
 }
 
 // StageKind describes one kind of stage with configuration C. If C refines what
-// the kind does with pixels it has a method Pixels() Pixels; its fields that
-// change while frames flow are tagged `live:"true"`: see [Reconfigurer].
+// the kind does with pixels it has a method Pixels() Pixels, and if it refines
+// what the kind sets, Sets() []AnyKind. Its fields that change while frames flow
+// are tagged `live:"true"`: see [Reconfigurer].
 type StageKind[C any] struct {
 	// Name is what `type:` says.
 	Name string

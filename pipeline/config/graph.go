@@ -296,6 +296,9 @@ func (l *loader) scope(n *node) *expr.Scope {
 
 // sets returns what a stage sets: for one of an unknown kind, anything.
 func (l *loader) sets(n *node) []pipeline.AnyKind {
+	if refined, ok := n.cfg.(interface{ Sets() []pipeline.AnyKind }); ok {
+		return refined.Sets()
+	}
 	if n.known {
 		return n.stage.Type.Sets
 	}
