@@ -90,43 +90,14 @@ func (l *loader) peer(c *component, s *Session, key, n *yaml.Node) {
 	l.fromEnvironment(c, s, key, len(chosen) > 0)
 }
 
-// fromEnvironment honours the variables that the official examples honour. What
-// the file says goes before them.
+// fromEnvironment looks into the environment for what the file does not say.
 func (l *loader) fromEnvironment(c *component, s *Session, key *yaml.Node, chosen bool) {
-	if !chosen {
-		s.Model = l.variable("REACTOR_MODEL")
-	}
-	if s.URL == "" && (s.Model != "" || !chosen) {
-		s.URL = l.variable("REACTOR_API_URL")
-		if s.URL != "" && !isURL(s.URL) {
-			c.wrong(key, "", "REACTOR_API_URL: must be an http or https URL, got %s", shorten(s.URL))
-		}
-		s.Local = !slices.Contains([]string{"", "0", "false", "no"}, strings.ToLower(l.variable("REACTOR_LOCAL")))
-		if s.Local && s.URL == "" {
-			s.URL = localURL
-		}
+	if err := s.complete(l.env, chosen); err != nil {
+		c.wrong(key, "", "%v", err)
 	}
 	if s.Model == "" && s.URL == "" && !chosen {
 		c.wrong(key, "", "needs model, url or sim, such as {model: reactor/x2}")
 	}
-	s.Local = s.Local || s.Model == ""
-	if s.Local {
-		return // the keys in the environment are for the cloud
-	}
-	if s.APIKey == "" {
-		s.APIKey = l.variable("REACTOR_API_KEY")
-	}
-	if s.Token == "" {
-		s.Token = l.variable("REACTOR_JWT")
-	}
-}
-
-func (l *loader) variable(name string) string {
-	if l.env == nil {
-		return ""
-	}
-	value, _ := l.env(name)
-	return value
 }
 
 func isURL(s string) bool {
