@@ -68,6 +68,9 @@ type Config struct {
 	Generation  string
 	StepTimeout time.Duration
 
+	// Bitrate bounds what all published tracks send together.
+	Bitrate BitrateBounds
+
 	// Logger gets changes of state and trouble. Default: nothing is logged.
 	Logger *slog.Logger
 
@@ -175,6 +178,10 @@ func (c Config) validate() error {
 	}
 	if c.StepTimeout < 0 || c.StepTimeout > 0 && c.Generation != Stepped {
 		errs = append(errs, fmt.Errorf("step timeout: must be positive, and for stepped generation only, got %s", c.StepTimeout))
+	}
+	var bounds *Error
+	if errors.As(c.Bitrate.check(""), &bounds) {
+		errs = append(errs, errors.New(bounds.Message))
 	}
 	if c.MaxSessionDuration < 0 {
 		errs = append(errs, fmt.Errorf("max session duration: must not be negative, got %s", c.MaxSessionDuration))

@@ -28,6 +28,8 @@ type conn struct {
 	epoch   int
 	pc      *webrtc.PeerConnection
 	bwe     cc.BandwidthEstimator
+	meter   *meter
+	route   route
 	remb    atomic.Uint64 // bit/s, 0 before there was one
 	media   atomic.Uint64 // packets received
 	data    *channel
@@ -92,7 +94,7 @@ func (s *Session) dial(ctx context.Context, op string) (*conn, error) {
 	s.mu.Lock()
 	c := &conn{
 		session: s, log: s.log, epoch: s.epoch + 1, senders: map[string]*sender{}, mids: map[string]*Track{}, codecs: map[*Track][]codecAnswer{},
-		connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel,
+		connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel, meter: newMeter(),
 	}
 	s.mu.Unlock()
 	if err := c.negotiate(ctx, life, s.signalling(op)); err != nil {
@@ -191,7 +193,7 @@ func (c *conn) prepare(life context.Context, servers []webrtc.ICEServer, op stri
 	fail := func(err error) (string, *trickle, error) {
 		return "", nil, gpuErrorf(CodeTransport, op, "%v", err)
 	}
-	e, err := newEngine(c.session.cfg, pionLogs{c.log}, newRelayDial(life, c.session.cfg, servers))
+	e, err := newEngine(c.session.cfg, c.session.bitrateBounds(), c.meter, pionLogs{c.log}, newRelayDial(life, c.session.cfg, servers))
 	if err != nil {
 		return fail(err)
 	}
@@ -360,7 +362,8 @@ func (c *conn) receive(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver)
 	}
 	t.source.Store(&remoteSource{conn: c, ssrc: uint32(remote.SSRC())})
 	c.spawn(func() { c.readReports(t, receiver, uint32(remote.SSRC()), remote.Codec().ClockRate) })
-	c.spawn(func() { c.readPackets(t, remote) })
+	count := c.meter.receiving(t, uint32(remote.SSRC()), remote.Codec().ClockRate)
+	c.spawn(func() { c.readPackets(t, remote, count) })
 }
 
 func (c *conn) trackOf(receiver *webrtc.RTPReceiver) *Track {
@@ -375,7 +378,7 @@ func (c *conn) trackOf(receiver *webrtc.RTPReceiver) *Track {
 // slabSize holds some fifty packets: one allocation for all of them.
 const slabSize = 64 << 10
 
-func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote) {
+func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote, count *inbound) {
 	var slab []byte
 	for {
 		if len(slab) < receiveMTU {
@@ -395,7 +398,9 @@ func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote) {
 		}
 		slab = slab[n:]
 		c.media.Add(1)
-		t.queue.push(Packet{Packet: p, Arrival: now, Codec: c.names[p.PayloadType&0x7f], Epoch: c.epoch})
+		codec := c.names[p.PayloadType&0x7f]
+		count.packet(p, codec, n, now)
+		t.queue.push(Packet{Packet: p, Arrival: now, Codec: codec, Epoch: c.epoch})
 	}
 }
 
@@ -510,9 +515,10 @@ const (
 // keepAlive pings, measures the round trip and watches the channels until the
 // connection ends.
 func (c *conn) keepAlive() {
-	pings, stats := time.NewTicker(pingInterval), time.NewTicker(statInterval)
+	pings, stats, reports := time.NewTicker(pingInterval), time.NewTicker(statInterval), time.NewTicker(reportInterval)
 	defer pings.Stop()
 	defer stats.Stop()
+	defer reports.Stop()
 	var w watchdog
 	for {
 		c.measure()
@@ -521,6 +527,8 @@ func (c *conn) keepAlive() {
 			return
 		case <-pings.C:
 			c.ping()
+		case now := <-reports.C:
+			c.report(now)
 		case now := <-stats.C:
 			waiting := c.data.dc.BufferedAmount() + c.control.dc.BufferedAmount()
 			if err := w.look(now, c.data.sent.Load()+c.control.sent.Load(), waiting, c.media.Load()); err != nil {
@@ -541,13 +549,19 @@ func (c *conn) measure() {
 	if ok && pair.CurrentRoundTripTime > 0 {
 		c.session.rtt.Store(int64(pair.CurrentRoundTripTime * float64(time.Second)))
 	}
+	now := time.Now()
+	if ok {
+		c.route.look(now, pair)
+	}
+	c.meter.tick(now)
 }
 
 // bitrate is what can be sent, in bit/s: the estimate made from transport-wide
 // feedback, or what the receiver estimates where it sends that instead.
 func (c *conn) bitrate() int {
+	bounds := c.session.bitrateBounds()
 	if remb := c.remb.Load(); remb > 0 {
-		return int(min(remb, mostBitrate))
+		return bounds.clamp(int(min(remb, maxEstimate)))
 	}
-	return c.bwe.GetTargetBitrate()
+	return bounds.clamp(c.bwe.GetTargetBitrate())
 }

@@ -18,14 +18,6 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// Bounds of the estimate of what can be sent, in bit/s. The start is what a
-// 720p picture needs; the end is what the reference server takes.
-const (
-	firstBitrate = 2_000_000
-	leastBitrate = 100_000
-	mostBitrate  = 10_000_000
-)
-
 // nackInterval is how often missing packets are asked for: pion's own 100 ms
 // would miss the deadline of a jitter buffer.
 const nackInterval = 20 * time.Millisecond
@@ -48,7 +40,7 @@ type engine struct {
 // newEngine builds pion for one connection. RTX, RED and FEC are never offered:
 // the server would wrap its video in RED, and RTX repairs stay hidden from the
 // NACK generator.
-func newEngine(cfg Config, logs pionLogs, relay relayDial) (*engine, error) {
+func newEngine(cfg Config, bounds BitrateBounds, count *meter, logs pionLogs, relay relayDial) (*engine, error) {
 	m := &webrtc.MediaEngine{}
 	e := &engine{bwe: make(chan cc.BandwidthEstimator, 1)}
 	for _, name := range videoCodecs {
@@ -72,7 +64,8 @@ func newEngine(cfg Config, logs pionLogs, relay relayDial) (*engine, error) {
 		return nil, err
 	}
 	r := &interceptor.Registry{}
-	if err := e.intercept(m, r, logs); err != nil {
+	r.Add(count)
+	if err := e.intercept(m, r, bounds, logs); err != nil {
 		return nil, err
 	}
 	settings, err := newSettings(cfg, logs, relay)
@@ -86,11 +79,11 @@ func newEngine(cfg Config, logs pionLogs, relay relayDial) (*engine, error) {
 // intercept registers the interceptors. What is added last sees an outgoing
 // packet first: the estimator needs the number that the header extension adds,
 // and the responder's repairs go through the estimator.
-func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, logs pionLogs) error {
+func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, bounds BitrateBounds, logs pionLogs) error {
 	estimator, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
 		return gcc.NewSendSideBWE(
-			gcc.SendSideBWEInitialBitrate(firstBitrate), gcc.SendSideBWEMinBitrate(leastBitrate),
-			gcc.SendSideBWEMaxBitrate(mostBitrate), gcc.SendSideBWEPacer(gcc.NewNoOpPacer()), gcc.WithLoggerFactory(logs),
+			gcc.SendSideBWEInitialBitrate(bounds.Start), gcc.SendSideBWEMinBitrate(min(bounds.Min, leastBitrate)),
+			gcc.SendSideBWEMaxBitrate(max(maxEstimate, bounds.Max)), gcc.SendSideBWEPacer(gcc.NewNoOpPacer()), gcc.WithLoggerFactory(logs),
 		)
 	})
 	if err != nil {

@@ -264,13 +264,14 @@ func (p *Publication) Codec() string { return p.codec }
 func (p *Publication) KeyframeRequests() <-chan struct{} { return p.keyframes }
 
 // Bitrate returns the estimate of what the connection carries, in bit/s, for all
-// publications of the session together; 0 while it is down.
+// publications of the session together, within the bounds of session and track;
+// 0 while it is down.
 func (p *Publication) Bitrate() int {
 	s := p.live.Load()
 	if s == nil {
 		return 0
 	}
-	return s.conn.bitrate()
+	return s.conn.session.bitrateBounds().clamp(p.track.bitrateBounds().clamp(s.conn.bitrate()))
 }
 
 // WriteSample sends one access unit. Packets leave paced, ten a millisecond;

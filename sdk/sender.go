@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
@@ -114,6 +115,10 @@ func (s *sender) feedback(p rtcp.Packet) {
 				s.wantKeyframe()
 			}
 		}
+	case *rtcp.ReceiverReport:
+		s.conn.meter.reported(p.Reports, time.Now())
+	case *rtcp.SenderReport:
+		s.conn.meter.reported(p.Reports, time.Now())
 	case *rtcp.ReceiverEstimatedMaximumBitrate:
 		s.conn.remb.Store(uint64(max(p.Bitrate, 0)))
 	}

@@ -40,9 +40,11 @@ type Session struct {
 	dataIDs    atomic.Uint64 // request ids are never used twice, over reconnects too
 	controlIDs atomic.Uint64
 	rtt        atomic.Int64 // nanoseconds
-	messages   topic[Message]
-	events     topic[Event]
-	pacer      pacer
+	// connectTook is how long connecting took, in nanoseconds; 0 when told.
+	connectTook atomic.Int64
+	messages    topic[Message]
+	events      topic[Event]
+	pacer       pacer
 
 	stop    context.CancelFunc // ends run
 	ended   chan struct{}      // closed by run when all is over
@@ -54,6 +56,7 @@ type Session struct {
 	conn       *conn // nil unless ready
 	connID     uint32
 	epoch      int
+	bounds     BitrateBounds
 	hasOffered bool  // connID has carried a connection
 	leaving    bool  // we are closing: a loss is no loss
 	notice     error // the server's word that the session is over
@@ -69,7 +72,7 @@ func Connect(ctx context.Context, cfg Config) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{
-		cfg: cfg, log: cfg.Logger, api: newAPI(cfg), ended: make(chan struct{}), status: StatusConnecting,
+		cfg: cfg, log: cfg.Logger, api: newAPI(cfg), ended: make(chan struct{}), status: StatusConnecting, bounds: cfg.Bitrate,
 		messages: topic[Message]{depth: messageDepth, missed: func(m *Message, n int) { m.Missed = n }},
 		events:   topic[Event]{depth: eventDepth},
 	}
@@ -110,6 +113,7 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.connectTook.Store(int64(time.Since(begun)))
 	s.attach(ctx, c)
 	s.log.Debug("session connected", "session_id", s.id, "connection_id", s.connID, "after", time.Since(begun).Round(time.Millisecond))
 	return c, nil

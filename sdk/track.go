@@ -31,10 +31,13 @@ type Track struct {
 	queue   packetQueue
 	report  atomic.Pointer[senderReport]
 	source  atomic.Pointer[remoteSource]
+	// decoding is what the reader said of its decoder, nil before.
+	decoding atomic.Pointer[Decoding]
 
 	mu     sync.Mutex // guards what follows
 	paused bool
 	pub    *Publication
+	bounds BitrateBounds
 }
 
 // remoteSource is where a track's packets come from in one connection.

@@ -1,0 +1,265 @@
+package sdk
+
+import (
+	"sync"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+)
+
+// rate is how often something happened in the last second or so.
+type rate struct {
+	count uint64
+	at    time.Time
+	value *float64 // nil before it was measured
+}
+
+// tick measures, given the count of now. It is called about once a second.
+func (r *rate) tick(now time.Time, count uint64) {
+	if passed := now.Sub(r.at).Seconds(); !r.at.IsZero() && passed > 0 && count >= r.count {
+		v := float64(count-r.count) / passed
+		r.value = &v
+	}
+	r.count, r.at = count, now
+}
+
+// inbound counts one incoming RTP stream (RFC 3550, appendix A).
+type inbound struct {
+	track *Track
+	ssrc  uint32
+	clock uint32 // Hz
+
+	mu      sync.Mutex // guards what follows
+	codec   string
+	begun   bool
+	first   uint32 // sequence numbers, extended to 32 bits
+	highest uint32
+	packets uint64
+	bytes   uint64
+	frames  uint64 // ended by a marker
+	transit int64  // of the packet before, in ticks
+	jitter  float64
+	fps     rate
+	traffic rate // bytes
+}
+
+// packet counts one packet of n bytes.
+func (i *inbound) packet(p *rtp.Packet, codec string, n int, now time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.codec = codec
+	i.packets++
+	i.bytes += uint64(n)
+	if p.Marker {
+		i.frames++
+	}
+	seq := i.highest + uint32(int32(int16(p.SequenceNumber-uint16(i.highest))))
+	transit := now.UnixNano()/1000*int64(i.clock)/1_000_000 - int64(p.Timestamp)
+	if !i.begun {
+		// One cycle up, so that a packet before the first is no wrap below zero.
+		i.begun, i.first = true, uint32(p.SequenceNumber)+1<<16
+		i.highest, i.transit = i.first, transit
+		return
+	}
+	if int32(seq-i.highest) > 0 {
+		i.highest = seq
+	}
+	if int32(seq-i.first) < 0 {
+		i.first = seq
+	}
+	d := float64(int32(uint32(transit - i.transit)))
+	i.transit = transit
+	i.jitter += (max(d, -d) - i.jitter) / 16
+}
+
+// lost is how many packets are missing; negative where more are duplicates.
+func (i *inbound) lost() int64 {
+	if !i.begun {
+		return 0
+	}
+	return int64(i.highest-i.first) + 1 - int64(i.packets)
+}
+
+// outbound counts one outgoing RTP stream.
+type outbound struct {
+	ssrc uint32
+
+	mu      sync.Mutex // guards what follows
+	begun   bool
+	highest uint16
+	packets uint64 // retransmitted ones included
+	resent  uint64
+	bytes   uint64
+	frames  uint64
+	fps     rate
+	traffic rate          // bytes
+	report  *remoteReport // the receiver's last
+}
+
+// remoteReport is what a receiver says of our stream.
+type remoteReport struct {
+	fractionLost float64
+	lost         int64
+	roundTrip    time.Duration // 0 for none
+	totalTrip    time.Duration
+}
+
+func (o *outbound) packet(h *rtp.Header, payload []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.packets++
+	o.bytes += uint64(h.MarshalSize() + len(payload))
+	if o.begun && int16(h.SequenceNumber-o.highest) <= 0 {
+		o.resent++
+		return
+	}
+	o.begun, o.highest = true, h.SequenceNumber
+	if h.Marker {
+		o.frames++
+	}
+}
+
+// receive takes a receiver's report of the stream (RFC 3550 section 6.4.1).
+func (o *outbound) receive(r rtcp.ReceptionReport, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	next := &remoteReport{fractionLost: float64(r.FractionLost) / 256, lost: int64(int32(r.TotalLost<<8) >> 8)}
+	if o.report != nil {
+		next.roundTrip, next.totalTrip = o.report.roundTrip, o.report.totalTrip
+	}
+	if r.LastSenderReport != 0 {
+		// All three in units of 1/65536 s; the difference fits, the clock may wrap.
+		if d := int32(ntpMiddle(now) - r.LastSenderReport - r.Delay); d > 0 {
+			next.roundTrip = time.Duration(d) * time.Second / 65536
+			next.totalTrip += next.roundTrip
+		}
+	}
+	o.report = next
+}
+
+// ntpMiddle is the middle 32 bits of an NTP timestamp.
+func ntpMiddle(t time.Time) uint32 {
+	return uint32((t.Unix()-ntpEpoch)<<16) | uint32(int64(t.Nanosecond())<<16/int64(time.Second))
+}
+
+// requests are those that we sent for an incoming stream.
+type requests struct{ nacks, keyframes uint64 }
+
+// meter counts what pion does not. It is the innermost interceptor of one
+// connection, and so sees repairs and requests of the others too.
+type meter struct {
+	interceptor.NoOp
+
+	mu    sync.Mutex // guards what follows
+	in    []*inbound
+	out   map[uint32]*outbound
+	asked map[uint32]*requests
+}
+
+func newMeter() *meter { return &meter{out: map[uint32]*outbound{}, asked: map[uint32]*requests{}} }
+
+// NewInterceptor implements interceptor.Factory.
+func (m *meter) NewInterceptor(string) (interceptor.Interceptor, error) { return m, nil }
+
+// BindLocalStream implements interceptor.Interceptor.
+func (m *meter) BindLocalStream(info *interceptor.StreamInfo, w interceptor.RTPWriter) interceptor.RTPWriter {
+	o := &outbound{ssrc: info.SSRC}
+	m.mu.Lock()
+	m.out[info.SSRC] = o
+	m.mu.Unlock()
+	return interceptor.RTPWriterFunc(func(h *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
+		o.packet(h, payload)
+		return w.Write(h, payload, a)
+	})
+}
+
+// BindRTCPWriter implements interceptor.Interceptor.
+func (m *meter) BindRTCPWriter(w interceptor.RTCPWriter) interceptor.RTCPWriter {
+	return interceptor.RTCPWriterFunc(func(packets []rtcp.Packet, a interceptor.Attributes) (int, error) {
+		for _, p := range packets {
+			m.request(p)
+		}
+		return w.Write(packets, a)
+	})
+}
+
+func (m *meter) request(p rtcp.Packet) {
+	var nacks, keyframes uint64
+	switch p.(type) {
+	case *rtcp.TransportLayerNack:
+		nacks = 1
+	case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+		keyframes = 1
+	default:
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, ssrc := range p.DestinationSSRC() {
+		if m.asked[ssrc] == nil {
+			m.asked[ssrc] = &requests{}
+		}
+		m.asked[ssrc].nacks += nacks
+		m.asked[ssrc].keyframes += keyframes
+	}
+}
+
+// receiving counts a new incoming stream.
+func (m *meter) receiving(t *Track, ssrc, clock uint32) *inbound {
+	i := &inbound{track: t, ssrc: ssrc, clock: clock}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.in = append(m.in, i)
+	return i
+}
+
+// sending is the counter of an outgoing stream, nil for one that is not there.
+func (m *meter) sending(ssrc uint32) *outbound {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.out[ssrc]
+}
+
+func (m *meter) requested(ssrc uint32) requests {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if a := m.asked[ssrc]; a != nil {
+		return *a
+	}
+	return requests{}
+}
+
+func (m *meter) incoming() []*inbound {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]*inbound(nil), m.in...)
+}
+
+// reported takes a receiver's reports.
+func (m *meter) reported(reports []rtcp.ReceptionReport, now time.Time) {
+	for _, r := range reports {
+		if o := m.sending(r.SSRC); o != nil {
+			o.receive(r, now)
+		}
+	}
+}
+
+// tick measures the rates; it is called about once a second.
+func (m *meter) tick(now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, i := range m.in {
+		i.mu.Lock()
+		i.fps.tick(now, i.frames)
+		i.traffic.tick(now, i.bytes)
+		i.mu.Unlock()
+	}
+	for _, o := range m.out {
+		o.mu.Lock()
+		o.fps.tick(now, o.frames)
+		o.traffic.tick(now, o.bytes)
+		o.mu.Unlock()
+	}
+}
