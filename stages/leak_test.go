@@ -17,6 +17,7 @@ import (
 func TestNoMatIsLeft(t *testing.T) {
 	configs := map[string]string{
 		"resize": "width: 32", "crop": "{x: 1, y: 2}", "people_detect": "width: 128", "overlay": "caption: x",
+		"exec": "{command: [sh, testdata/polite.sh], dir: .}",
 	}
 	r := pipeline.NewRegistry()
 	stages.Register(r)

@@ -6,6 +6,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/stages/blur"
 	"github.com/reactorpipe/reactorpipe/stages/color"
 	"github.com/reactorpipe/reactorpipe/stages/crop"
+	"github.com/reactorpipe/reactorpipe/stages/exec"
 	"github.com/reactorpipe/reactorpipe/stages/motion"
 	"github.com/reactorpipe/reactorpipe/stages/overlay"
 	"github.com/reactorpipe/reactorpipe/stages/peopledetect"
@@ -17,6 +18,7 @@ func Register(r *pipeline.Registry) {
 	blur.Register(r)
 	color.Register(r)
 	crop.Register(r)
+	exec.Register(r)
 	motion.Register(r)
 	overlay.Register(r)
 	peopledetect.Register(r)
