@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,24 +11,27 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
 // defaultAdmin is loopback: nobody else gets to see metrics without a token.
 const defaultAdmin = "127.0.0.1:9090"
 
-// admin is the port for those who watch the program: /healthz, /readyz,
-// /metrics, and /debug/pprof on loopback.
+// admin is the port for those who watch the program and those who steer it:
+// /healthz, /readyz, /metrics, the API under /v1, and /debug/pprof on loopback.
 type admin struct {
 	server *http.Server
 	done   chan struct{}
 }
 
-// adminReadTimeout bounds how long a client may take to ask.
-const adminReadTimeout = 10 * time.Second
+// How long a client may take to ask, and to send what it uploads.
+const (
+	adminHeaderTimeout = 10 * time.Second
+	adminReadTimeout   = 5 * time.Minute
+)
 
 func startAdmin(f runFlags, s *supervisor, m *metrics, log *slog.Logger) (*admin, error) {
 	if f.admin == "off" {
@@ -47,8 +49,11 @@ func startAdmin(f runFlags, s *supervisor, m *metrics, log *slog.Logger) (*admin
 		return nil, fmt.Errorf("admin port: %w (choose another with --admin, or --admin off)", err)
 	}
 	a := &admin{
-		server: &http.Server{Handler: guard(token, adminRoutes(s, m, isLoopback(f.admin))), ReadHeaderTimeout: adminReadTimeout},
-		done:   make(chan struct{}),
+		server: &http.Server{
+			Handler:           guard(token, adminMux(adminRoutes(s, m, isLoopback(f.admin)))),
+			ReadHeaderTimeout: adminHeaderTimeout, ReadTimeout: adminReadTimeout,
+		},
+		done: make(chan struct{}),
 	}
 	go func() {
 		defer close(a.done)
@@ -67,13 +72,18 @@ func adminToken(f runFlags) (string, error) {
 		}
 		return "", nil
 	}
-	text, err := os.ReadFile(f.tokenFile)
+	return readToken("--admin-token-file", f.tokenFile)
+}
+
+// readToken reads the token that a flag names the file of.
+func readToken(flag, path string) (string, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", &configError{fmt.Errorf("--admin-token-file: %w", err)}
+		return "", &configError{fmt.Errorf("%s: %w", flag, err)}
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" {
-		return "", &configError{fmt.Errorf("--admin-token-file: %s is empty", f.tokenFile)}
+		return "", &configError{fmt.Errorf("%s: %s is empty", flag, path)}
 	}
 	return token, nil
 }
@@ -91,87 +101,66 @@ func isLoopback(addr string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-func adminRoutes(s *supervisor, m *metrics, local bool) *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, health(s.lines())) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, readiness(s.lines())) })
-	mux.Handle("GET /metrics", m.handler())
+// route is one page of the port. Its pattern is that of an [http.ServeMux].
+type route struct {
+	pattern string
+	serve   http.HandlerFunc
+}
+
+func adminRoutes(s *supervisor, m *metrics, local bool) []route {
+	routes := slices.Concat(probeRoutes(s), (&api{s}).routes())
+	routes = append(routes, route{"GET /metrics", m.handler().ServeHTTP})
 	if local {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+		routes = append(routes,
+			route{"/debug/pprof/", pprof.Index},
+			route{"/debug/pprof/cmdline", pprof.Cmdline},
+			route{"/debug/pprof/profile", pprof.Profile},
+			route{"/debug/pprof/symbol", pprof.Symbol},
+			route{"/debug/pprof/trace", pprof.Trace})
+	}
+	return routes
+}
+
+func adminMux(routes []route) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		mux.HandleFunc(r.pattern, r.serve)
 	}
 	return mux
 }
 
-// guard asks for the token, if there is one.
+// guard asks for the token. Where there is none, on loopback, it refuses what
+// comes by another name than this machine's: a page of somebody else whose name
+// was made to lead here (DNS rebinding). What changes anything must not come
+// from a page of another origin in either case.
 func guard(token string, next http.Handler) http.Handler {
+	next = http.NewCrossOriginProtection().Handler(next)
 	if token == "" {
-		return next
+		return byOwnName(next)
 	}
 	want := []byte("Bearer " + token)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			http.Error(w, "the admin token is missing or wrong", http.StatusUnauthorized)
+			refuse(w, http.StatusUnauthorized, "the admin token is missing or wrong")
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// report is the answer to a probe.
-type report struct {
-	OK        bool             `json:"ok"`
-	Pipelines []pipelineReport `json:"pipelines"`
-}
-
-type pipelineReport struct {
-	Name     string                `json:"name"`
-	OK       bool                  `json:"ok"`
-	Phase    phase                 `json:"phase"`
-	Sessions map[string]sdk.Status `json:"sessions,omitempty"` // by name
-	Media    mediaState            `json:"media,omitempty"`
-	Error    string                `json:"error,omitempty"`
-	Drift    string                `json:"drift,omitempty"`   // how the model differs since a reconnect
-	Hanging  []string              `json:"hanging,omitempty"` // nodes whose call does not return
-}
-
-func answer(w http.ResponseWriter, r report) {
-	w.Header().Set("Content-Type", "application/json")
-	if !r.OK {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	_ = json.NewEncoder(w).Encode(r) // the client may be gone
-}
-
-// health says whether our own loops turn. A model's silence is no illness, and a
-// pipeline that has failed is none of its neighbours.
-func health(lines []*line) report {
-	return collect(lines, func(p *pipelineReport) { p.OK = len(p.Hanging) == 0 })
-}
-
-// readiness says whether sessions are up and pictures can flow.
-func readiness(lines []*line) report {
-	return collect(lines, func(p *pipelineReport) {
-		p.OK = p.Phase == phaseRunning && p.Media != mediaStalled && p.Drift == ""
-		for _, status := range p.Sessions {
-			p.OK = p.OK && status == sdk.StatusReady
+func byOwnName(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			host = net.JoinHostPort(strings.Trim(host, "[]"), "80")
 		}
+		if !isLoopback(host) {
+			refuse(w, http.StatusForbidden, "without a token the admin port answers to localhost only, not to "+strconv.Quote(r.Host))
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
-}
-
-func collect(lines []*line, judge func(*pipelineReport)) report {
-	r := report{OK: true}
-	for _, l := range lines {
-		p := l.report()
-		judge(&p)
-		r.OK = r.OK && p.OK
-		r.Pipelines = append(r.Pipelines, p)
-	}
-	return r
 }
 
 func (a *admin) close() error {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sdk"
@@ -79,7 +80,7 @@ func TestAdmin(t *testing.T) {
 	want := report{OK: true, Pipelines: []pipelineReport{{
 		Name: "p", OK: true, Phase: "running", Sessions: map[string]sdk.Status{"main": sdk.StatusReady}, Media: "playing",
 	}}}
-	if diff := cmp.Diff(got, want); diff != "" {
+	if diff := cmp.Diff(got, want, cmpopts.IgnoreUnexported(pipelineReport{})); diff != "" {
 		t.Error(diff)
 	}
 	if code, body := ask(t, url+"/healthz"); code != http.StatusOK || !strings.HasPrefix(body, `{"ok":true`) {

@@ -14,11 +14,14 @@ import (
 func TestDigest(t *testing.T) {
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := summary{CPUSeconds: 10.21, PeakMemory: 214_061_056, Pipelines: []*pipelineSummary{{
-		Name: "quickstart", Seconds: 12.172, began: began,
-		Frames: frameCounts{Received: 314, Decoded: 313, Dropped: map[string]uint64{"no_slot": 1, "loss": 2, "drain": 0}}, FPS: 25.797,
-		Latency:          quantiles{P50: 4.718, P95: 50.331, P99: 167.772},
-		KeyframeRequests: 1, Reconnects: 2,
-		Commands: map[pipeline.Outcome]uint64{pipeline.CommandSent: 2, pipeline.CommandRefused: 1},
+		Name: "quickstart", began: began,
+		figures: figures{
+			Seconds: 12.172, FPS: 25.797,
+			Frames:           frameCounts{Received: 314, Decoded: 313, Dropped: map[string]uint64{"no_slot": 1, "loss": 2, "drain": 0}},
+			Latency:          quantiles{P50: 4.718, P95: 50.331, P99: 167.772},
+			KeyframeRequests: 1, Reconnects: 2,
+			Commands: map[pipeline.Outcome]uint64{pipeline.CommandSent: 2, pipeline.CommandRefused: 1},
+		},
 		CommandList: []pipeline.CommandRecord{
 			{Time: began.Add(-time.Second), Command: "reset", Outcome: pipeline.CommandSent, RoundTrip: 607 * time.Microsecond},
 			{Time: began.Add(1500 * time.Millisecond), Command: "set_prompt", Args: map[string]any{"prompt": "rain"}, Outcome: pipeline.CommandSent, RoundTrip: 45 * time.Millisecond},
@@ -30,7 +33,7 @@ func TestDigest(t *testing.T) {
 			{Name: "steer", In: 313, Frames: 2, Skipped: map[string]uint64{"when": 303, "absent": 8}, Process: quantiles{P50: 0.206, P95: 0.21}},
 		},
 	}, {
-		Name: "short", Seconds: 0.3, began: began, Error: "the disk is gone", Frames: frameCounts{},
+		Name: "short", began: began, Error: "the disk is gone", figures: figures{Seconds: 0.3},
 	}, {
 		Name: "never", Error: "no server",
 	}}}

@@ -26,6 +26,11 @@ type configError struct{ error }
 
 func (e *configError) Unwrap() error { return e.error }
 
+// tokenError is an admin token that was refused.
+type tokenError struct{ error }
+
+func (e *tokenError) Unwrap() error { return e.error }
+
 // toldError is an error that the user has been told already.
 type toldError struct{ error }
 
@@ -34,12 +39,13 @@ func (e *toldError) Unwrap() error { return e.error }
 func exitCode(err error) int {
 	var usage *usageError
 	var cfg *configError
+	var token *tokenError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.Is(err, sdk.ErrUnauthorized):
+	case errors.Is(err, sdk.ErrUnauthorized), errors.As(err, &token):
 		return exitRefused
 	case errors.As(err, &cfg), errors.Is(err, pipeline.ErrInvalid):
 		return exitConfig

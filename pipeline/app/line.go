@@ -23,6 +23,7 @@ import (
 // all of them in the opposite order.
 type line struct {
 	lineConfig
+	loops     loops
 	sightings *sightings
 	media     media
 	flowing   chan struct{} // closed once frames flow

@@ -140,21 +140,13 @@ func (l *line) summary() *pipelineSummary {
 	l.mu.Unlock()
 	s := &pipelineSummary{
 		Name: l.spec.Name, Error: oneLine(err), began: began,
-		Frames: frameCounts{Dropped: make(map[string]uint64)}, Commands: l.commandCounts(),
+		figures: figures{Frames: frameCounts{Dropped: make(map[string]uint64)}, Commands: l.commandCounts()},
 	}
 	if !s.flowed() {
 		return s
 	}
 	st := g.Stats()
-	s.Seconds, s.Latency = thousandths(ended.Sub(began).Seconds()), inMilliseconds(st.Latency)
-	entered := uint64(0)
-	for _, n := range pictureSources(st) {
-		entered += n.In
-		s.addSource(n)
-	}
-	if s.Seconds > 0 {
-		s.FPS = thousandths(float64(entered) / s.Seconds)
-	}
+	s.figures = l.figures(st, ended.Sub(began))
 	for _, n := range slices.Concat(st.Sources, st.Stages, st.Sinks) {
 		s.Nodes = append(s.Nodes, nodeSummary{
 			Name: n.Name, In: n.In, Frames: n.Out, Errors: n.Errors, Dropped: n.Dropped, Skipped: n.Skipped,
@@ -169,23 +161,40 @@ func (l *line) summary() *pipelineSummary {
 	return s
 }
 
+// figures returns what frames that flowed for so long came to.
+func (l *line) figures(st graph.Stats, flowed time.Duration) figures {
+	f := figures{
+		Seconds: thousandths(flowed.Seconds()), Latency: inMilliseconds(st.Latency), Commands: l.commandCounts(),
+		Frames: frameCounts{Dropped: make(map[string]uint64)},
+	}
+	entered := uint64(0)
+	for _, n := range pictureSources(st) {
+		entered += n.In
+		f.addSource(n)
+	}
+	if f.Seconds > 0 {
+		f.FPS = thousandths(float64(entered) / f.Seconds)
+	}
+	return f
+}
+
 // addSource adds what a source counted, before its pictures were frames and at
 // the entrance of the graph.
-func (s *pipelineSummary) addSource(n graph.NodeStats) {
+func (f *figures) addSource(n graph.NodeStats) {
 	received, decoded, dropped := n.In, n.In, maps.Clone(n.Dropped)
 	if c := n.Source; c != nil {
 		received, decoded = c.Received, c.Decoded
-		s.KeyframeRequests += c.KeyframeRequests
-		s.Reconnects += c.Reconnects
+		f.KeyframeRequests += c.KeyframeRequests
+		f.Reconnects += c.Reconnects
 		for reason, k := range c.Dropped {
 			dropped[reason] += k
 		}
 	}
-	s.Frames.Received += received
-	s.Frames.Decoded += decoded
+	f.Frames.Received += received
+	f.Frames.Decoded += decoded
 	for reason, k := range dropped {
 		if k > 0 {
-			s.Frames.Dropped[reason] += k
+			f.Frames.Dropped[reason] += k
 		}
 	}
 }
@@ -202,28 +211,6 @@ const (
 
 // freshMedia is how old the newest picture may be for media to be playing.
 const freshMedia = 2 * time.Second
-
-// report returns the pipeline's state for a probe.
-func (l *line) report() pipelineReport {
-	l.mu.Lock()
-	r := pipelineReport{Name: l.spec.Name, Phase: l.phase, Error: oneLine(l.err), Drift: oneLine(l.drift), Sessions: make(map[string]sdk.Status)}
-	g, running := l.graph, l.phase == phaseRunning
-	for _, s := range l.sessions {
-		r.Sessions[s.name] = s.Status()
-	}
-	l.mu.Unlock()
-	if !running {
-		return r
-	}
-	st := g.Stats()
-	r.Media = l.media.at(time.Now(), st)
-	for _, n := range slices.Concat(st.Stages, st.Sinks) {
-		if n.Hanging {
-			r.Hanging = append(r.Hanging, n.Name)
-		}
-	}
-	return r
-}
 
 // media tells from one look to the next whether pictures flow.
 type media struct {

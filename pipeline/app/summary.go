@@ -24,20 +24,25 @@ type summary struct {
 
 // pipelineSummary is what one pipeline's run comes to.
 type pipelineSummary struct {
-	Name    string        `json:"name"`
-	Seconds float64       `json:"seconds"` // of frames
-	Error   string        `json:"error,omitempty"`
-	Frames  frameCounts   `json:"frames"`
-	FPS     float64       `json:"fps"`
-	Latency quantiles     `json:"latency_ms"` // last packet to the sinks
-	Nodes   []nodeSummary `json:"nodes,omitempty"`
-	// Commands counts by outcome; CommandList holds the last of them.
-	Commands         map[pipeline.Outcome]uint64 `json:"commands"`
-	CommandList      []pipeline.CommandRecord    `json:"command_list,omitempty"`
-	KeyframeRequests uint64                      `json:"keyframe_requests"`
-	Reconnects       uint64                      `json:"reconnects"`
+	Name  string `json:"name"`
+	Error string `json:"error,omitempty"`
+	figures
+	Nodes []nodeSummary `json:"nodes,omitempty"`
+	// CommandList holds the last of the commands.
+	CommandList []pipeline.CommandRecord `json:"command_list,omitempty"`
 
 	began time.Time // zero if no frames have flowed
+}
+
+// figures are what a run comes to, or has come to so far.
+type figures struct {
+	Seconds          float64                     `json:"seconds"` // of frames
+	Frames           frameCounts                 `json:"frames"`
+	FPS              float64                     `json:"fps"`
+	Latency          quantiles                   `json:"latency_ms"` // last packet to the sinks
+	Commands         map[pipeline.Outcome]uint64 `json:"commands"`   // by outcome
+	KeyframeRequests uint64                      `json:"keyframe_requests"`
+	Reconnects       uint64                      `json:"reconnects"`
 }
 
 func (s *pipelineSummary) flowed() bool { return !s.began.IsZero() }

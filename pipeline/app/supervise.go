@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/graph"
 )
 
 // supervisor runs pipelines side by side, each on its own, and starts, stops
@@ -137,13 +139,28 @@ func (s *supervisor) find(name string) (*supervised, bool) {
 	return s.pipelines[i], true
 }
 
-// life returns the present life of a pipeline, or the last one, and whether it
-// was stopped by hand.
-func (s *supervisor) life(p *supervised) (l *line, held bool) {
+// life returns the present life of a pipeline, or the last one, and what there
+// is to say of it.
+func (s *supervisor) life(p *supervised) (*line, state) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return p.line, p.held && p.done == nil
+	switch {
+	case p.done != nil:
+		return p.line, living
+	case p.held:
+		return p.line, halted
+	}
+	return p.line, over
 }
+
+// state is whether a pipeline lives, and if not whose will that is.
+type state uint8
+
+const (
+	living state = iota
+	over         // by itself, or with the process
+	halted       // by hand
+)
 
 // lines returns the present or last life of each pipeline.
 func (s *supervisor) lines() []*line {
@@ -199,4 +216,47 @@ func (s *supervisor) hold(p *supervised) (done <-chan struct{}, err error) {
 		p.stop()
 	}
 	return p.done, nil
+}
+
+// reload changes a pipeline to what text says in the place of its file, or to
+// what its file says now if text is nil. A text with mistakes changes nothing;
+// the error tells all of them. A pipeline that does not live is changed for its
+// next life.
+func (s *supervisor) reload(ctx context.Context, p *supervised, text []byte) (graph.Changes, error) {
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return graph.Changes{}, ctx.Err()
+	}
+	spec, err := p.parse(text)
+	if err != nil {
+		return graph.Changes{}, err
+	}
+	if spec.Name != p.name {
+		return graph.Changes{}, &configError{fmt.Errorf("%s: name: must stay %s while the process lives, got %s", p.file, p.name, spec.Name)}
+	}
+	s.mu.Lock()
+	l, before, lives := p.line, p.spec, p.done != nil
+	if !lives {
+		p.spec = spec
+	}
+	s.mu.Unlock()
+	if !lives {
+		return graph.Changes{}, nil
+	}
+	if err := graph.Compatible(before, spec); err != nil {
+		return graph.Changes{}, &conflictError{err}
+	}
+	did, err := l.reload(ctx, spec)
+	switch {
+	case errors.Is(err, graph.ErrOver):
+		return graph.Changes{}, conflict("pipeline %q has ended", p.name)
+	case err != nil:
+		return graph.Changes{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.spec = spec
+	return did, nil
 }

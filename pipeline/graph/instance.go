@@ -34,6 +34,9 @@ func newInstance(owner *stage, s pipeline.Stage) *instance {
 	return &instance{hooks: newHooks(s, owner.spec.Load().Type.Type), stage: s, owner: owner, standIn: new(pipeline.Frame)}
 }
 
+// busy says that a call is under way.
+func (i *instance) busy() bool { return i.since.Load() != idle }
+
 // hangs says that an earlier call has not returned.
 func (i *instance) hangs() bool { return i.since.Load() == gone }
 

@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"slices"
+
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
@@ -44,6 +46,8 @@ type NodeStats struct {
 	// Hanging says that a call of a stage has outlasted its deadline, or a Write
 	// of a sink lasted suspiciously long, and has not returned.
 	Hanging bool
+	// Busy says that a call of a stage or a sink is under way.
+	Busy bool
 }
 
 // Stats may be called at any time.
@@ -62,11 +66,13 @@ func (g *Graph) Stats() Stats {
 	for _, s := range l.stages {
 		n := s.stats(s.spec.Load().Type.Name)
 		n.Queued, n.Hanging = s.queued(), s.hanging() > 0
+		n.Busy = slices.ContainsFunc(s.instances, (*instance).busy)
 		st.Stages = append(st.Stages, n)
 	}
 	for _, s := range l.sinks {
 		n := s.stats(s.spec.Load().Type.Name)
 		n.Queued, n.Hanging = s.queued(), s.hanging() > 0
+		n.Busy = s.counts.wait.count() > s.counts.process.count()
 		st.Sinks = append(st.Sinks, n)
 	}
 	return st
