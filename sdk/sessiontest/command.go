@@ -104,9 +104,15 @@ func (c *connection) answer(name string, args map[string]any, uploads error) (*M
 	switch {
 	case b != nil:
 		x.note(eventError, object{"message": fmt.Sprintf("command '%s' rejected (%s)", name, b), "conn_id": c.id})
+		known := name
+		if !ok {
+			known = "unknown"
+		}
+		x.srv.counters.add(labelled("runtime_commands_total", "command", known, "outcome", "rejected"))
 		c.log.Info("command refused", "command", name, "reason", b.reason)
 		return nil, &CommandError{Code: codeInvalid, Message: b.reason}
 	case uploads != nil:
+		x.srv.counters.add(labelled("runtime_commands_total", "command", name, "outcome", "unresolved_upload"))
 		return nil, &CommandError{Code: codeUnresolved, Message: fmt.Sprintf("command '%s' references an unresolved upload", name)}
 	}
 	return x.perform(c.id, name, args)
@@ -116,6 +122,7 @@ func (c *connection) answer(name string, args map[string]any, uploads error) (*M
 func (x *session) perform(connection uint32, name string, args map[string]any) (*Message, error) {
 	cmd, _ := x.srv.model.command(name)
 	checked, _ := cmd.check(args)
+	x.srv.counters.add(labelled("runtime_commands_total", "command", name, "outcome", "accepted"))
 	x.note(eventCommand, object{"name": name, "args": scalars(checked), "conn_id": connection})
 	handle := cmd.Handle
 	if handle == nil {
@@ -191,6 +198,8 @@ func (c *connection) handleControl(m *wire.ControlClientMessage) {
 		c.pauseTrack(p.PauseTrack.GetName())
 	case *wire.ControlClientMessage_ResumeTrack:
 		c.resumeTrack(p.ResumeTrack.GetName())
+	case *wire.ControlClientMessage_ClientStats:
+		c.report(p.ClientStats)
 	}
 }
 

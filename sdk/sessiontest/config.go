@@ -28,6 +28,8 @@ type Config struct {
 
 	// APIKey is the key that POST /tokens takes; any, if empty.
 	APIKey string
+	// Loading is how long the model is not there yet.
+	Loading time.Duration
 	// MaxSessions is how many sessions the cloud gives at a time. Default: 5.
 	MaxSessions int
 	// Provisioning is how long a session of the cloud has no capabilities yet.

@@ -46,9 +46,10 @@ type connection struct {
 	early    []candidate // from before that
 	hungUp   bool
 
-	in    inbox
-	out   outbox
-	tasks sync.WaitGroup // readers of RTP and RTCP, and the model's receivers
+	in       inbox
+	out      outbox
+	reported time.Time      // touched by the inbox only
+	tasks    sync.WaitGroup // readers of RTP and RTCP, and the model's receivers
 }
 
 // connect takes an offer on a connection id. Whatever was on that id before

@@ -15,11 +15,14 @@ type Route string
 
 // The routes of both kinds of server.
 const (
-	RouteStart   Route = "POST /start_session"
-	RouteSession Route = "GET /session"
-	RouteSchema  Route = "GET /schema"
-	RouteStop    Route = "POST /stop_session"
-	RouteHealth  Route = "GET /health"
+	RouteStart    Route = "POST /start_session"
+	RouteSession  Route = "GET /session"
+	RouteSchema   Route = "GET /schema"
+	RouteStop     Route = "POST /stop_session"
+	RouteHealth   Route = "GET /health"
+	RouteEvents   Route = "GET /events"
+	RouteMetrics  Route = "GET /metrics"
+	RouteContract Route = "GET /openapi.json"
 
 	RouteToken  Route = "POST /tokens"
 	RouteCreate Route = "POST /sessions"
@@ -49,20 +52,26 @@ const maxBody = 1 << 20
 // handler routes all requests.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	for route, serve := range map[Route]http.HandlerFunc{
+	for route, serve := range s.routes() {
+		mux.HandleFunc(string(route), s.troubled(route, serve))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not Found") })
+	return crossOrigin(mux)
+}
+
+// routes are all that the server answers.
+func (s *Server) routes() map[Route]http.HandlerFunc {
+	return map[Route]http.HandlerFunc{
 		RouteStart: s.startSession, RouteSession: s.getSession, RouteSchema: s.getSchema,
 		RouteStop: s.stopSession, RouteHealth: s.getHealth,
+		RouteEvents: s.getEvents, RouteMetrics: s.getMetrics, RouteContract: s.getContract,
 		RouteToken: s.mintToken, RouteCreate: s.createSession, RouteRead: s.readSession, RouteDelete: s.deleteSession,
 		RouteReserve: s.inSession(s.reserveUpload), RouteUpload: s.putUpload, RouteClips: s.getClips, RouteSegment: s.getSegment,
 		RouteSteps: s.listSteps, RouteStep: s.getStep, RouteStepFile: s.getStepFile,
 		RouteICEServers: s.inSession(s.getICEServers), RouteRegister: s.inSession(s.registerConnection),
 		RouteOffer: s.onConnection(s.putOffer), RouteReoffer: s.onConnection(s.putOffer),
 		RouteAnswer: s.onConnection(s.getAnswer), RouteCandidates: s.onConnection(s.addCandidates),
-	} {
-		mux.HandleFunc(string(route), s.troubled(route, serve))
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not Found") })
-	return crossOrigin(mux)
 }
 
 // troubled lets faults hit a route.

@@ -11,7 +11,14 @@ import (
 )
 
 // The states of a local runtime without a session.
-const stateReady = "ready"
+const (
+	stateCreated    = "created" // the model is loading
+	stateReady      = "ready"
+	stateTerminated = "terminated" // the model crashed
+)
+
+// serverVersion is the version of the runtime that the server behaves as.
+const serverVersion = "3.10.0"
 
 // startSession is how a local runtime begins its one session.
 func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
@@ -30,12 +37,7 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	if state := s.localState(); state != stateReady {
 		s.mu.Unlock()
-		refuse(w, http.StatusConflict, "cannot start session while "+state)
-		return
-	}
-	if s.shut {
-		s.mu.Unlock()
-		refuse(w, http.StatusServiceUnavailable, "cannot start session while terminated: the model is terminated")
+		refuseState(w, "start", state)
 		return
 	}
 	x, err := s.newSession(beginning{id: localSession, limit: s.cfg.SessionLimit, start: asked})
@@ -49,9 +51,28 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, s.localDescriptor())
 }
 
+// refuseState says that something cannot be done to a session in its state.
+func refuseState(w http.ResponseWriter, what, state string) {
+	detail := "cannot " + what + " session while " + state
+	switch state {
+	case stateCreated:
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, detail+": the model is still loading")
+	case stateTerminated:
+		refuse(w, http.StatusServiceUnavailable, detail+": the model is terminated")
+	default:
+		refuse(w, http.StatusConflict, detail)
+	}
+}
+
 // localState is the state of the local runtime. s.mu is held.
 func (s *Server) localState() string {
-	if s.local == nil {
+	switch {
+	case s.crashed || s.shut:
+		return stateTerminated
+	case time.Since(s.started) < s.cfg.Loading:
+		return stateCreated
+	case s.local == nil:
 		return stateReady
 	}
 	s.local.mu.Lock()
@@ -70,11 +91,15 @@ func (s *Server) localDescriptor() object {
 	d := s.descriptor(localSession, state, x)
 	maps.Copy(d, object{
 		"cluster":      "local",
-		"server_info":  object{"server_version": "3.10.0"},
+		"server_info":  object{"server_version": serverVersion},
 		"transports":   []any{transportWebRTC()},
 		"recording":    object{"enabled": s.cfg.Recording.Enabled, "chunk_seconds": s.cfg.Recording.Chunk.Seconds()},
 		"step_results": object{"enabled": s.cfg.StepResults.Enabled},
 	})
+	if state == stateCreated {
+		d["model"] = object{"name": ""}
+		delete(d, "capabilities")
+	}
 	if x != nil && x.applied >= 0 {
 		d["starting_input"] = object{"applied": x.applied}
 	}
@@ -105,6 +130,10 @@ func (s *Server) descriptor(id, state string, x *session) object {
 func transportWebRTC() object { return object{"protocol": "webrtc", "version": "1.0"} }
 
 func (s *Server) getSchema(w http.ResponseWriter, _ *http.Request) {
+	if time.Since(s.started) < s.cfg.Loading {
+		answer(w, http.StatusOK, object{})
+		return
+	}
 	answer(w, http.StatusOK, s.model.schema())
 }
 
@@ -127,8 +156,8 @@ func (s *Server) stopSession(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	x, state := s.local, s.localState()
 	s.mu.Unlock()
-	if state == stateReady || state == stateClosing {
-		refuse(w, http.StatusConflict, "cannot stop session while "+state)
+	if x == nil || state == stateClosing {
+		refuseState(w, "stop", state)
 		return
 	}
 	e := ending{why: "stopped", notice: body.Reason}
@@ -140,11 +169,19 @@ func (s *Server) stopSession(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) {
-	state := "available"
-	if s.Sessions() > 0 {
-		state = "serving"
+	s.mu.Lock()
+	state := s.localState()
+	s.mu.Unlock()
+	status, health, word, detail := http.StatusOK, "healthy", "available", any(nil)
+	switch {
+	case state == stateTerminated:
+		status, health, word, detail = http.StatusServiceUnavailable, "unhealthy", "terminated", "session terminated"
+	case state == stateCreated:
+		word = "loading"
+	case s.Sessions() > 0:
+		word = "serving"
 	}
-	answer(w, http.StatusOK, object{"status": "healthy", "state": state, "detail": nil})
+	answer(w, status, object{"status": health, "state": word, "detail": detail})
 }
 
 // getICEServers tells the servers of the configuration.

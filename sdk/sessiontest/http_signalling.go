@@ -125,6 +125,7 @@ func (x *session) publishAnswer(c *connection, sdp string) bool {
 		return false
 	}
 	x.answers[c.id] = sdp
+	x.note(eventAnswered, object{"conn_id": c.id, "answer": object{"type": "answer", "sdp": sdp}})
 	return true
 }
 

@@ -8,14 +8,15 @@ import (
 
 // The events of the journal. Those of the second group change no state.
 const (
-	eventStart     = "start_session"
-	eventStop      = "stop_session"
-	eventTimeout   = "timeout"
-	eventCleanup   = "cleanup_complete"
-	eventOpened    = "connection_opened"
-	eventClosed    = "connection_closed"
-	eventEviction  = "eviction"
-	eventInitiated = "initialization_success"
+	eventStart    = "start_session"
+	eventStop     = "stop_session"
+	eventTimeout  = "timeout"
+	eventCleanup  = "cleanup_complete"
+	eventOpened   = "connection_opened"
+	eventClosed   = "connection_closed"
+	eventEviction = "eviction"
+	eventLoading  = "initializing"
+	eventLoaded   = "initialization_success"
 
 	eventAnswered   = "connection_answered"
 	eventChunkReady = "chunk_ready"
@@ -50,6 +51,14 @@ type subscriber struct {
 	mu      sync.Mutex // guards waiting
 	waiting []entry
 	wake    chan struct{}
+}
+
+// boot records that the model was loaded.
+func (j *journal) boot() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.append(eventLoading, stateCreated, stateCreated, nil)
+	j.append(eventLoaded, stateCreated, stateReady, nil)
 }
 
 // move records that an event took a session to another state.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"github.com/reactorpipe/reactorpipe/sdk/wire"
 )
 
 // Model is what a simulated model is: what it shows, takes, understands and
@@ -42,7 +44,9 @@ type Model struct {
 	Connected    func(session string, connection uint32)
 	Disconnected func(session string, connection uint32) // not when the session ends
 	Uploaded     func(u *Upload)                         // a client announced an upload, and it is here
-	Ended        func(session, reason string)            // stopped, moderated, timed_out
+	Ended        func(session, reason string)            // stopped, moderated, timed_out, error, start_refused
+	// Reported takes a client's statistics: one report a second at most.
+	Reported func(session string, connection uint32, stats *wire.ClientStats)
 }
 
 // Kind is what a track carries.

@@ -15,17 +15,18 @@ import (
 // Server is a running model behind its HTTP address. All methods may be called
 // from any goroutine.
 type Server struct {
-	cfg     Config
-	model   Model
-	log     *slog.Logger
-	http    *http.Server
-	url     string
-	outputs map[string]*Output
-	started time.Time
-	trouble trouble
-	frozen  atomic.Bool
-	journal journal
-	results results
+	cfg      Config
+	model    Model
+	log      *slog.Logger
+	http     *http.Server
+	url      string
+	outputs  map[string]*Output
+	started  time.Time
+	trouble  trouble
+	frozen   atomic.Bool
+	journal  journal
+	results  results
+	counters counters
 
 	// ctx ends with the server: what belongs to a server and not to a call has
 	// it from here.
@@ -41,6 +42,7 @@ type Server struct {
 	closing  bool            // the local session is on its way out
 	tokens   map[string]tokenScope
 	shut     bool // no more sessions
+	crashed  bool
 	// recordings by their ids, of sessions that run or ended not long ago.
 	recordings map[string]*recorder
 }
@@ -89,6 +91,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return s.ctx },
 	}
+	s.journal.boot()
 	s.play()
 	s.wg.Go(func() { s.serve(l) })
 	s.wg.Go(func() {
@@ -166,6 +169,22 @@ func (s *Server) EndSessions(reason string) {
 // Moderate ends every session with the notice of a policy violation.
 func (s *Server) Moderate() {
 	s.endAll(ending{why: "moderated", moderated: true})
+}
+
+// Crash ends every session as a model does that falls over: without a word, and
+// with no more sessions until [Server.Restart]. Recordings lose their end.
+func (s *Server) Crash() {
+	s.mu.Lock()
+	s.crashed = true
+	s.mu.Unlock()
+	s.endAll(ending{why: "error", crash: true})
+}
+
+// Restart lets sessions start again after a crash.
+func (s *Server) Restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.crashed = false
 }
 
 func (s *Server) endAll(e ending) {

@@ -84,9 +84,10 @@ type beginning struct {
 
 // ending is why a session ends and what its clients are told.
 type ending struct {
-	why       string // stopped, moderated, timed_out
+	why       string // stopped, moderated, timed_out, error, start_refused
 	notice    string
 	moderated bool
+	crash     bool
 }
 
 // newSession starts a session and files it. The caller holds s.mu.
@@ -197,8 +198,11 @@ func (x *session) end(e ending) {
 	}
 	x.state = stateClosing
 	event, detail := eventStop, object{"reason": e.why}
-	if e.why == "timed_out" {
+	switch {
+	case e.why == "timed_out":
 		event = eventTimeout
+	case e.crash:
+		event, detail["error"] = eventEviction, "the model crashed"
 	}
 	if e.notice != "" {
 		detail["close_reason"] = e.notice
@@ -253,6 +257,7 @@ func (x *session) close(e ending) {
 	}
 	x.srv.forget(x)
 	x.srv.journal.move(x.id, eventCleanup, stateReady, object{"reason": e.why})
+	x.srv.counters.add(labelled("runtime_sessions_total", "reason", e.why))
 	close(x.over)
 }
 
@@ -330,6 +335,7 @@ func (x *session) enter(c *connection) bool {
 	x.state = stateStreaming
 	if !known {
 		x.srv.journal.move(x.id, eventOpened, x.state, object{"conn_id": c.id, "transport": "webrtc"})
+		x.srv.counters.add(labelled("runtime_connections_opened_total"))
 	}
 	x.rest(false)
 	if x.ends != nil {
@@ -371,6 +377,7 @@ func (x *session) leave(c *connection) {
 		x.armOrphan()
 	}
 	x.srv.journal.move(x.id, eventClosed, x.state, object{"conn_id": c.id, "transport": "webrtc"})
+	x.srv.counters.add(labelled("runtime_connections_closed_total"))
 	if f := x.srv.model.Disconnected; f != nil {
 		x.postLocked(func() { f(x.id, c.id) })
 	}
@@ -449,7 +456,7 @@ func (x *session) closeRecorder(e ending) {
 	if r == nil {
 		return
 	}
-	r.finish(e.why != "error")
+	r.finish(!e.crash)
 	time.AfterFunc(r.cfg.Keep, func() { x.srv.removeRecording(r) })
 }
 
