@@ -26,7 +26,7 @@ import (
 
 func TestStage(t *testing.T) {
 	for name, more := range map[string]string{
-		"measures": "", "inverts": "writes: true", "sees": "pixels: none", "drops": "pixels: bgr",
+		"measures": "pixels: bgr", "inverts": "writes: true", "sees": "pixels: none",
 	} {
 		t.Run(name, func(t *testing.T) {
 			pipetest.Stage(t, pipetest.Case{
