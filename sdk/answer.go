@@ -72,7 +72,7 @@ func codecOf(m *sdp.MediaDescription, format string) (codecAnswer, bool) {
 // without packetization-mode 1 has no fragments (RFC 6184 section 6.2).
 func (c codecAnswer) sendable() bool {
 	switch c.name {
-	case "vp8", "vp9", "opus":
+	case "vp8", "vp9", "h265", "av1", "opus":
 		return true
 	case "h264":
 		return strings.Contains(c.fmtp, "packetization-mode=1")

@@ -80,7 +80,7 @@ func (s *Session) reconnect(ctx context.Context, cause error) (*conn, error) {
 		return nil, err
 	}
 	lost := gpuErrorf(CodeDisconnected, "", "connection lost: %v", cause)
-	if s.cfg.ReconnectWindow < 0 {
+	if s.cfg.ReconnectWindow < 0 && !errors.Is(cause, errAsked) {
 		return nil, lost
 	}
 	begun := time.Now()

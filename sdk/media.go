@@ -152,7 +152,7 @@ const relayWait = 500 * time.Millisecond
 const receiveMTU = 1600
 
 // sendCodecs are the codecs that published tracks are offered in.
-var sendCodecs = []string{"vp8", "vp9", "h264"}
+var sendCodecs = []string{"vp8", "vp9", "h264", "h265", "av1"}
 
 // videoFeedback is written out: what the preferences of a transceiver lack, pion
 // leaves out of the offer.

@@ -404,7 +404,7 @@ func TestUploadInfo(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r, got, err := tt.info.complete(strings.NewReader(tt.data))
-			if got != tt.want || message(err) != tt.err {
+			if !cmp.Equal(got, tt.want) || message(err) != tt.err {
 				t.Errorf("got %+v, %v", got, err)
 			}
 			if err != nil {

@@ -18,14 +18,14 @@ import (
 
 // PublishConfig says how a track is published.
 type PublishConfig struct {
-	// Codec to send: "vp8", "vp9", "h264", or "opus" on an audio track. Empty:
-	// the server's first choice.
+	// Codec to send: "vp8", "vp9", "h264", "h265", "av1", or "opus" on an audio
+	// track. Empty: the server's first choice.
 	Codec string
 }
 
 // Sample is one access unit to send.
 type Sample struct {
-	Data []byte // Annex B for H.264; not kept
+	Data []byte // Annex B for H.264 and H.265, OBUs for AV1; not kept
 	PTS  time.Duration
 	// FrameID, CaptureTime and UserData travel in the frame's trailer, where the
 	// server understands it. Without any of them there is no trailer. A FrameID
@@ -124,6 +124,10 @@ func newPayloader(codec string) rtp.Payloader {
 		return &codecs.VP9Payloader{}
 	case "h264":
 		return &codecs.H264Payloader{}
+	case "h265":
+		return &codecs.H265Payloader{}
+	case "av1":
+		return &codecs.AV1Payloader{}
 	}
 	return &codecs.OpusPayloader{}
 }
@@ -329,7 +333,8 @@ func ticks(d time.Duration, clock uint32) uint32 {
 // tag returns the sample's bytes, in memory of their own, with the trailer.
 func (p *Publication) tag(s Sample, trailers bool) []byte {
 	tagged := s.FrameID != 0 || s.CaptureTime != 0 || s.UserData != nil
-	if !tagged || !trailers || p.track.info.Kind != Video {
+	// AV1's packetizer would take a trailer for an OBU.
+	if !tagged || !trailers || p.track.info.Kind != Video || p.codec == "av1" {
 		return bytes.Clone(s.Data)
 	}
 	p.frameID++
@@ -340,7 +345,7 @@ func (p *Publication) tag(s Sample, trailers bool) []byte {
 	b = wire.AppendTrailer(b, &wire.FrameMetadata{
 		FrameId: p.frameID, CaptureTimeUs: uint64(max(s.CaptureTime.Microseconds(), 0)), UserData: s.UserData,
 	})
-	if p.codec == "h264" && bytes.Contains(b[max(len(s.Data)-2, 0):], []byte{0, 0, 1}) {
+	if (p.codec == "h264" || p.codec == "h265") && bytes.Contains(b[max(len(s.Data)-2, 0):], []byte{0, 0, 1}) {
 		return b[:len(s.Data)] // the packetizer would take it for a NAL unit
 	}
 	return b

@@ -42,6 +42,7 @@ type Session struct {
 	rtt        atomic.Int64 // nanoseconds
 	// connectTook is how long connecting took, in nanoseconds; 0 when told.
 	connectTook atomic.Int64
+	lastError   atomic.Pointer[error]
 	messages    topic[Message]
 	events      topic[Event]
 	pacer       pacer
@@ -76,6 +77,7 @@ func Connect(ctx context.Context, cfg Config) (*Session, error) {
 		messages: topic[Message]{depth: messageDepth, missed: func(m *Message, n int) { m.Missed = n }},
 		events:   topic[Event]{depth: eventDepth},
 	}
+	s.events.seen = s.noteError
 	c, err := s.open(ctx)
 	if err != nil {
 		s.abandon(ctx)
@@ -187,6 +189,20 @@ func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
+}
+
+// LastError returns the error of the last event that carried one, nil before.
+func (s *Session) LastError() error {
+	if err := s.lastError.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (s *Session) noteError(e Event) {
+	if e.Err != nil {
+		s.lastError.Store(&e.Err)
+	}
 }
 
 // Messages yields what the model says, from the call on, until ctx ends or the

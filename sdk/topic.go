@@ -12,6 +12,8 @@ type topic[T any] struct {
 	depth int
 	// missed, if set, writes into an item how many before it fell out.
 	missed func(item *T, n int)
+	// seen, if set, is called with everything that is published.
+	seen func(item T)
 
 	mu     sync.Mutex // guards what follows
 	subs   map[*subscription[T]]struct{}
@@ -68,6 +70,9 @@ func (t *topic[T]) drop(s *subscription[T]) {
 }
 
 func (t *topic[T]) publish(item T) {
+	if t.seen != nil {
+		t.seen(item)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for s := range t.subs {

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
+	"path/filepath"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/sdk/wire"
@@ -22,6 +25,9 @@ type UploadInfo struct {
 	// Size in bytes. 0 means unknown: the file is then read into memory first,
 	// at most 256 MiB.
 	Size int64
+	// Progress, if set, is called as the bytes leave, from another goroutine, with
+	// how many did, of how many.
+	Progress func(sent, total int64)
 }
 
 // Bounds of an upload.
@@ -71,6 +77,44 @@ func (s *Session) Upload(ctx context.Context, r io.Reader, info UploadInfo) (Fil
 	return ref, nil
 }
 
+// UploadFile uploads the file at a path, under its own name unless info has one.
+func (s *Session) UploadFile(ctx context.Context, name string, info UploadInfo) (FileRef, error) {
+	const op = "upload"
+	f, err := os.Open(name)
+	if err != nil {
+		return FileRef{}, fmt.Errorf("%s: %w", op, err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return FileRef{}, fmt.Errorf("%s: %w", op, err)
+	}
+	if st.Mode().IsRegular() {
+		if info.Size = st.Size(); info.Size == 0 {
+			return FileRef{}, gpuErrorf(CodeInvalidState, op, "the file is empty")
+		}
+	}
+	info.Name = cmp.Or(info.Name, filepath.Base(name))
+	return s.Upload(ctx, f, info)
+}
+
+// progress tells how much of an upload was read by the connection.
+type progress struct {
+	io.Reader
+	info UploadInfo
+	sent int64
+}
+
+// Read implements io.Reader.
+func (p *progress) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if n > 0 {
+		p.sent += int64(n)
+		p.info.Progress(p.sent, p.info.Size)
+	}
+	return n, err
+}
+
 // complete fills in what is missing; for an unknown size it reads the file.
 func (i UploadInfo) complete(r io.Reader) (io.Reader, UploadInfo, error) {
 	i.Name = path.Base(i.Name)
@@ -111,6 +155,9 @@ func (a *api) put(ctx context.Context, to string, r io.Reader, info UploadInfo) 
 	target, err := a.uploadURL(to)
 	if err != nil {
 		return &Error{Code: CodeDecode, Component: componentAPI, Operation: x.op, Message: "create upload: the answer's address is not a URL"}
+	}
+	if info.Progress != nil {
+		r = &progress{Reader: r, info: info}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, target, io.NopCloser(r))
 	if err != nil {
