@@ -25,18 +25,21 @@ type program struct {
 	out      io.Writer // results
 	err      io.Writer // log and progress
 	getenv   func(string) (string, bool)
+	hangups  <-chan os.Signal // SIGHUPs that `run` reads its files anew on; nil: none come
 }
 
 // Main runs the program with the kinds of nodes in reg and the arguments of the
 // process, and returns its exit code. SIGINT and SIGTERM drain; a second one
-// ends the process at once.
+// ends the process at once. SIGHUP has `run` read its files anew.
 func Main(reg *pipeline.Registry) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
+	hangups := make(chan os.Signal, 1) // who reads a file reads all that was changed
+	signal.Notify(hangups, syscall.SIGHUP)
 	ffmpeg.Silence() // what matters of its troubles comes back as errors
 	cv.OneThread()   // the graph runs stages side by side already
-	p := &program{registry: reg, out: os.Stdout, err: os.Stderr, getenv: os.LookupEnv}
+	p := &program{registry: reg, out: os.Stdout, err: os.Stderr, getenv: os.LookupEnv, hangups: hangups}
 	return p.main(ctx, os.Args[1:])
 }
 
@@ -69,6 +72,11 @@ func (p *program) command() *cobra.Command {
 		Args:          cobra.ArbitraryArgs, // for unknownCommand to judge
 		SilenceErrors: true,
 		SilenceUsage:  true,
+	}
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) {
+		if c.Name() != "run" {
+			signal.Reset(syscall.SIGHUP) // ends the process, as it does for most
+		}
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.RunE = func(c *cobra.Command, args []string) error {

@@ -50,6 +50,7 @@ const patience = 30 * time.Second
 type invocation struct {
 	registry *pipeline.Registry
 	env      map[string]string
+	hangups  chan os.Signal // SIGHUPs
 	out, err screenshot
 }
 
@@ -73,7 +74,7 @@ func (v *invocation) mainUntil(ctx context.Context, args ...string) int {
 	if v.registry == nil {
 		v.registry = registry()
 	}
-	p := &program{registry: v.registry, out: &v.out, err: &v.err, getenv: func(name string) (string, bool) {
+	p := &program{registry: v.registry, out: &v.out, err: &v.err, hangups: v.hangups, getenv: func(name string) (string, bool) {
 		value, ok := v.env[name]
 		return value, ok
 	}}

@@ -22,6 +22,7 @@ type runFlags struct {
 	summary   string
 	admin     string
 	tokenFile string
+	watch     bool
 }
 
 func (p *program) runCommand() *cobra.Command {
@@ -30,7 +31,10 @@ func (p *program) runCommand() *cobra.Command {
 		Use:   "run PIPELINE.yaml|FOLDER ...",
 		Short: "Run pipelines until they end, or until Ctrl-C",
 		Long: "Run pipelines until their sources end, or until Ctrl-C: then what is in flight reaches\n" +
-			"the sinks, files are finished and sessions end. Each pipeline lives and fails on its own.",
+			"the sinks, files are finished and sessions end. Each pipeline lives and fails on its own.\n" +
+			"SIGHUP reads the files anew: nodes that changed are replaced, all others, recordings and\n" +
+			"the sessions go on. Changed sessions and sources need a restart; a file with a mistake\n" +
+			"changes nothing.",
 		Example: "  reactorpipe run pipeline.yaml\n" +
 			"  reactorpipe run pipeline.yaml --sim clip.mp4 --duration 30s\n" +
 			"  reactorpipe run pipeline.yaml --set people.rate=2fps --admin off",
@@ -45,6 +49,7 @@ func (p *program) runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.sim, "sim", "", "run with the built-in simulator showing `CLIP`, whatever the sessions of the file are")
 	c.Flags().StringVar(&f.admin, "admin", defaultAdmin, "serve health, readiness and metrics at `ADDR`, or off")
 	c.Flags().StringVar(&f.tokenFile, "admin-token-file", "", "ask for the token in `FILE` on the admin port; needed beyond loopback")
+	c.Flags().BoolVar(&f.watch, "watch", false, "take changes of the files as they are saved; on SIGHUP they are taken in any case")
 	f.fileFlags.add(c)
 	f.logFlags.add(c)
 	return c
@@ -72,10 +77,16 @@ func (p *program) run(ctx context.Context, f runFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	rereader, err := s.reread(ctx, f, p.hangups, screen, stop)
+	if err != nil {
+		return errors.Join(err, admin.close())
+	}
 	stopProgress := showProgress(screen, s.lines)
 	errs := s.run(ctx)
 	stopProgress()
-	errs = append(errs, admin.close(), p.summarize(f, s.lines()))
+	errs = append(errs, rereader.close(), admin.close(), p.summarize(f, s.lines()))
 	return p.failed(f, log, errors.Join(errs...))
 }
 

@@ -30,6 +30,9 @@ func newTerminal(w io.Writer) *terminal {
 // live says that somebody looks at it who sees a line change.
 func (t *terminal) live() bool { return t.file != nil }
 
+// gone says that there was a terminal, and its user has closed it.
+func (t *terminal) gone() bool { return t.file != nil && !term.IsTerminal(int(t.file.Fd())) }
+
 // clearLine is ANSI for "to the first column, erase to the end of the line".
 const clearLine = "\r\x1b[K"
 

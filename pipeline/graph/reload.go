@@ -61,6 +61,9 @@ func (g *Graph) Reload(ctx context.Context, spec *config.Spec) (Changes, error) 
 func (g *Graph) reload(ctx context.Context, spec *config.Spec) (*change, error) {
 	c := &change{graph: g, next: &layout{spec: spec}, before: g.layout.Load()}
 	c.compose()
+	if c.did.None() {
+		return c, nil
+	}
 	err := c.build()
 	if err == nil {
 		err = c.sessionReady(ctx)
