@@ -18,12 +18,12 @@ import (
 type Config struct {
 	// Message of the line, computed from the frame; "frame" or "message" where
 	// nothing is said. A frame for which it is absent has no line.
-	Message expr.Template `yaml:"message"`
+	Message expr.Template `yaml:"message" live:"true"`
 	// Level of the line.
-	Level string `yaml:"level" oneof:"debug,info,warn,error"`
+	Level string `yaml:"level" oneof:"debug,info,warn,error" live:"true"`
 	// Limit is how many lines there are at most; those that were left out are
 	// counted on the next one.
-	Limit config.Rate `yaml:"limit"`
+	Limit config.Rate `yaml:"limit" live:"true"`
 }
 
 // Default is ten lines a second.
@@ -65,18 +65,26 @@ type Sink struct {
 	skipped int
 }
 
-var _ pipeline.Sink = (*Sink)(nil)
+var (
+	_ pipeline.Sink                 = (*Sink)(nil)
+	_ pipeline.Reconfigurer[Config] = (*Sink)(nil)
+)
 
 // New returns a sink.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
+	s := &Sink{env: env}
+	return s, s.Reconfigure(cfg)
+}
+
+// Reconfigure writes other lines from here on.
+func (s *Sink) Reconfigure(cfg Config) error {
 	l, err := level(cfg.Level)
 	if err != nil {
-		return nil, fmt.Errorf("level: %w", err)
+		return fmt.Errorf("level: %w", err)
 	}
-	return &Sink{
-		message: cfg.Message, level: l, env: env,
-		period: time.Duration(float64(time.Second) / float64(cfg.Limit)),
-	}, nil
+	s.message, s.level = cfg.Message, l
+	s.period = time.Duration(float64(time.Second) / float64(cfg.Limit))
+	return nil
 }
 
 // Write logs f unless there were too many lines lately.

@@ -22,11 +22,11 @@ type Config struct {
 	Addr string `yaml:"addr"`
 	// Width that larger pictures are scaled down to, in pixels; 0 shows every
 	// pixel.
-	Width int `yaml:"width"`
+	Width int `yaml:"width" live:"true"`
 	// FPS is how often the picture changes at most.
-	FPS config.Rate `yaml:"fps"`
+	FPS config.Rate `yaml:"fps" live:"true"`
 	// Quality of the JPEG pictures, 1 to 100.
-	Quality int `yaml:"quality"`
+	Quality int `yaml:"quality" live:"true"`
 }
 
 // Default serves this machine only.
@@ -73,7 +73,10 @@ type Sink struct {
 	next   time.Time // when the picture may change again
 }
 
-var _ pipeline.Sink = (*Sink)(nil)
+var (
+	_ pipeline.Sink                 = (*Sink)(nil)
+	_ pipeline.Reconfigurer[Config] = (*Sink)(nil)
+)
 
 // New listens, so that a port that is taken is found before frames flow, and
 // starts the server, which Close ends. The log says how to reach it.
@@ -133,6 +136,12 @@ func due(last, now time.Time, period time.Duration) time.Time {
 		return now.Add(period / 2)
 	}
 	return next
+}
+
+// Reconfigure shows other pictures from here on. Viewers stay.
+func (s *Sink) Reconfigure(cfg Config) error {
+	s.cfg = cfg
+	return nil
 }
 
 // Close ends the viewers' streams and the server.

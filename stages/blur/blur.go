@@ -19,7 +19,7 @@ const maxRadius = 255
 type Config struct {
 	// Radius is the side of the square around a pixel that it is mixed from, in
 	// pixels; odd, at most 255.
-	Radius int `yaml:"radius"`
+	Radius int `yaml:"radius" live:"true"`
 }
 
 // Default returns a blur that hides noise and leaves faces.
@@ -50,11 +50,21 @@ type Blur struct {
 	kernel image.Point
 }
 
-var _ pipeline.Stage = (*Blur)(nil)
+var (
+	_ pipeline.Stage                = (*Blur)(nil)
+	_ pipeline.Reconfigurer[Config] = (*Blur)(nil)
+)
 
 // New returns a blur stage.
 func New(_ pipeline.Env, cfg Config) (pipeline.Stage, error) {
-	return &Blur{image.Pt(cfg.Radius, cfg.Radius)}, nil
+	b := new(Blur)
+	return b, b.Reconfigure(cfg)
+}
+
+// Reconfigure blurs more or less from here on.
+func (b *Blur) Reconfigure(cfg Config) error {
+	b.kernel = image.Pt(cfg.Radius, cfg.Radius)
+	return nil
 }
 
 // Process blurs the picture in place.

@@ -16,15 +16,15 @@ import (
 // Config of a color stage.
 type Config struct {
 	// Brightness is added to every pixel: -1 makes all black, 1 all white.
-	Brightness float64 `yaml:"brightness"`
+	Brightness float64 `yaml:"brightness" live:"true"`
 	// Contrast multiplies the distance from medium gray, 0 to 10.
-	Contrast float64 `yaml:"contrast"`
+	Contrast float64 `yaml:"contrast" live:"true"`
 	// Saturation multiplies the distance from gray, 0 to 10; 0 makes the picture
 	// gray.
-	Saturation float64 `yaml:"saturation"`
+	Saturation float64 `yaml:"saturation" live:"true"`
 	// Tint is the colour of a filter in front of the lens, such as "#ffcc88";
 	// white changes nothing.
-	Tint rgb.Color `yaml:"tint"`
+	Tint rgb.Color `yaml:"tint" live:"true"`
 }
 
 // Default returns the configuration that changes nothing.
@@ -60,17 +60,25 @@ type Color struct {
 	matrix gocv.Mat
 }
 
-var _ pipeline.Stage = (*Color)(nil)
+var (
+	_ pipeline.Stage                = (*Color)(nil)
+	_ pipeline.Reconfigurer[Config] = (*Color)(nil)
+)
 
 // New returns a color stage.
 func New(_ pipeline.Env, cfg Config) (pipeline.Stage, error) {
-	m := gocv.NewMatWithSize(3, 4, gocv.MatTypeCV64F)
+	c := &Color{gocv.NewMatWithSize(3, 4, gocv.MatTypeCV64F)}
+	return c, c.Reconfigure(cfg)
+}
+
+// Reconfigure changes colours otherwise from here on.
+func (c *Color) Reconfigure(cfg Config) error {
 	for row, values := range cfg.matrix() {
 		for col, v := range values {
-			m.SetDoubleAt(row, col, v)
+			c.matrix.SetDoubleAt(row, col, v)
 		}
 	}
-	return &Color{m}, nil
+	return nil
 }
 
 // Process changes the picture in place.

@@ -24,10 +24,10 @@ type Config struct {
 	Width int `yaml:"width"`
 	// Threshold is how much brighter or darker a pixel has to become to count as
 	// changed, 1 to 254.
-	Threshold int `yaml:"threshold"`
+	Threshold int `yaml:"threshold" live:"true"`
 	// MinArea is the smallest moving area that makes a detection, as a share of
 	// the picture, 0 to 1.
-	MinArea float64 `yaml:"min_area"`
+	MinArea float64 `yaml:"min_area" live:"true"`
 }
 
 // Default returns the configuration for a camera that stands still.
@@ -68,8 +68,9 @@ type Motion struct {
 }
 
 var (
-	_ pipeline.Stage    = (*Motion)(nil)
-	_ pipeline.Resetter = (*Motion)(nil)
+	_ pipeline.Stage                = (*Motion)(nil)
+	_ pipeline.Reconfigurer[Config] = (*Motion)(nil)
+	_ pipeline.Resetter             = (*Motion)(nil)
 )
 
 // New returns a motion stage.
@@ -78,6 +79,12 @@ func New(_ pipeline.Env, cfg Config) (pipeline.Stage, error) {
 		cfg: cfg, previous: gocv.NewMat(), current: gocv.NewMat(), changed: gocv.NewMat(), joined: gocv.NewMat(),
 		kernel: gocv.GetStructuringElement(gocv.MorphRect, image.Pt(5, 5)), areas: newAreas(),
 	}, nil
+}
+
+// Reconfigure takes other bounds of what moves.
+func (m *Motion) Reconfigure(cfg Config) error {
+	m.cfg = cfg
+	return nil
 }
 
 // Process compares the picture with the one before.

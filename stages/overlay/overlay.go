@@ -19,23 +19,23 @@ import (
 type Config struct {
 	// Stages whose detections and texts are drawn. By default these are all
 	// upstream.
-	Stages []string `yaml:"stages"`
+	Stages []string `yaml:"stages" live:"true"`
 	// Labels is what is written above a box: "full" (label, track number and
 	// score), "name" (the label alone) or "none".
-	Labels string `yaml:"labels" oneof:"full,name,none"`
+	Labels string `yaml:"labels" oneof:"full,name,none" live:"true"`
 	// Colors of boxes by label, such as {person: "#40ff40"}. Each label that is
 	// not named gets a colour by itself.
-	Colors map[string]rgb.Color `yaml:"colors"`
+	Colors map[string]rgb.Color `yaml:"colors" live:"true"`
 	// LineWidth of boxes, in pixels; 0 fits the size of the picture.
-	LineWidth int `yaml:"line_width"`
+	LineWidth int `yaml:"line_width" live:"true"`
 	// Caption is written into the picture, with expressions in it:
 	// "{{ len(people.detections) }} people". It may have several lines. While a
 	// value in it is absent there is no caption.
-	Caption expr.Template `yaml:"caption"`
+	Caption expr.Template `yaml:"caption" live:"true"`
 	// CaptionAt is the edge of the picture that the caption is at.
-	CaptionAt string `yaml:"caption_at" oneof:"top,bottom"`
+	CaptionAt string `yaml:"caption_at" oneof:"top,bottom" live:"true"`
 
-	upstream []string // the stages that set something to draw
+	upstream []string `live:"true"` // the stages that set something to draw
 }
 
 // Default returns the configuration that draws everything.
@@ -87,17 +87,24 @@ type Overlay struct {
 }
 
 var (
-	_ pipeline.Stage = (*Overlay)(nil)
-	_ expr.Checker   = (*Config)(nil)
+	_ pipeline.Stage                = (*Overlay)(nil)
+	_ pipeline.Reconfigurer[Config] = (*Overlay)(nil)
+	_ expr.Checker                  = (*Config)(nil)
 )
 
 // New returns an overlay stage.
 func New(env pipeline.Env, cfg Config) (pipeline.Stage, error) {
-	stages := cfg.Stages
-	if len(stages) == 0 {
-		stages = cfg.upstream
+	o := &Overlay{env: env}
+	return o, o.Reconfigure(cfg)
+}
+
+// Reconfigure draws otherwise from here on.
+func (o *Overlay) Reconfigure(cfg Config) error {
+	o.cfg, o.stages = cfg, cfg.Stages
+	if len(o.stages) == 0 {
+		o.stages = cfg.upstream
 	}
-	return &Overlay{cfg, env, stages}, nil
+	return nil
 }
 
 // Process draws on the picture. Where there is nothing to draw it stays as it

@@ -22,18 +22,18 @@ type Config struct {
 	// need a large width; but twice the width takes four times as long. At 768 a
 	// picture takes about a tenth of a second: `async: true` keeps that from
 	// holding up the others.
-	Width int `yaml:"width"`
+	Width int `yaml:"width" live:"true"`
 	// MinScore is the least score of a detection, 0 to 1.
-	MinScore float64 `yaml:"min_score"`
+	MinScore float64 `yaml:"min_score" live:"true"`
 	// Stride is the step of the search, in pixels. 4 finds a few more
 	// people and takes four times as long.
-	Stride int `yaml:"stride" oneof:"4,8,16"`
+	Stride int `yaml:"stride" oneof:"4,8,16" live:"true"`
 	// Scale is the factor between two sizes of people that are looked for, above
 	// 1 and at most 2. 1.05 finds a few more people and takes twice as long.
-	Scale float64 `yaml:"scale"`
+	Scale float64 `yaml:"scale" live:"true"`
 	// Overlap is how much of the smaller of two boxes may lie in the other, 0 to
 	// 1; of two that overlap more the one with the lower score is left out.
-	Overlap float64 `yaml:"overlap"`
+	Overlap float64 `yaml:"overlap" live:"true"`
 }
 
 // Default returns a configuration that finds people in a street.
@@ -77,7 +77,10 @@ type PeopleDetect struct {
 	hog *cv.HOG
 }
 
-var _ pipeline.Stage = (*PeopleDetect)(nil)
+var (
+	_ pipeline.Stage                = (*PeopleDetect)(nil)
+	_ pipeline.Reconfigurer[Config] = (*PeopleDetect)(nil)
+)
 
 // New returns a people_detect stage.
 func New(_ pipeline.Env, cfg Config) (pipeline.Stage, error) {
@@ -86,6 +89,12 @@ func New(_ pipeline.Env, cfg Config) (pipeline.Stage, error) {
 		return nil, err
 	}
 	return &PeopleDetect{cfg, hog}, nil
+}
+
+// Reconfigure looks otherwise from here on.
+func (p *PeopleDetect) Reconfigure(cfg Config) error {
+	p.cfg = cfg
+	return nil
 }
 
 // Process annotates f with the people in it.
