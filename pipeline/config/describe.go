@@ -49,6 +49,8 @@ type Field struct {
 	Default any
 	// Required says that a file cannot leave the key out.
 	Required bool
+	// Live says that the value changes in place as the pipeline runs.
+	Live bool
 }
 
 // Form is what a value looks like.
@@ -205,7 +207,10 @@ func (d describer) fields(v reflect.Value, name string) []Field {
 			fields = append(fields, d.fields(v.Field(i), name+"."+sf.Name)...)
 		case ok:
 			full := name + "." + sf.Name
-			f := Field{Key: key, Text: d.texts(full), Form: d.form(sf.Type, full), Default: written(v.Field(i))}
+			f := Field{
+				Key: key, Text: d.texts(full), Form: d.form(sf.Type, full), Default: written(v.Field(i)),
+				Live: sf.Tag.Get("live") == "true",
+			}
 			if f.Form.Fields != nil && sf.Type.Kind() == reflect.Struct {
 				f.Form.Fields = d.fields(v.Field(i), full)
 			}

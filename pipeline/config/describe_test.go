@@ -25,7 +25,7 @@ type everyConfig struct {
 	Way     string         `yaml:"way" oneof:"up,down"`
 	Step    int            `yaml:"step" oneof:"4,8"`
 	Count   uint8          `yaml:"count"`
-	Factor  float64        `yaml:"factor"`
+	Factor  float64        `yaml:"factor" live:"true"`
 	On      bool           `yaml:"on"`
 	Span    Duration       `yaml:"span"`
 	Pause   time.Duration  `yaml:"pause"`
@@ -80,33 +80,33 @@ func TestDescribe(t *testing.T) {
 	type row struct {
 		Key, Text, Word string
 		Default         any
-		Required        bool
+		Required, Live  bool
 	}
 	var got []row
 	for _, f := range ref.Stages[0].Fields {
-		got = append(got, row{f.Key, f.Text, f.Form.Word, f.Default, f.Required})
+		got = append(got, row{f.Key, f.Text, f.Form.Word, f.Default, f.Required, f.Live})
 	}
 	want := []row{
-		{"label", "about Shared.Label", "text", nil, false},
-		{"text", "about everyConfig.Text", "text", nil, true},
-		{"way", "about everyConfig.Way", "text", "up", false},
-		{"step", "about everyConfig.Step", "whole number", 8, false},
-		{"count", "about everyConfig.Count", "whole number", uint8(0), false},
-		{"factor", "about everyConfig.Factor", "number", 1.5, false},
-		{"on", "about everyConfig.On", "true or false", false, false},
-		{"span", "about everyConfig.Span", "duration", "1m30s", false},
-		{"pause", "about everyConfig.Pause", "duration", "1m", false},
-		{"bytes", "about everyConfig.Bytes", "size", "4MiB", false},
-		{"bits", "about everyConfig.Bits", "bitrate", "2500k", false},
-		{"rate", "about everyConfig.Rate", "rate", "15/s", false},
-		{"caption", "about everyConfig.Caption", "template", nil, false},
-		{"data", "about everyConfig.Data", "value", nil, false},
-		{"names", "about everyConfig.Names", "list", []any{"a", "b"}, false},
-		{"corner", "about everyConfig.Corner", "list", nil, false},
-		{"by_name", "about everyConfig.ByName", "map", nil, false},
-		{"within", "about everyConfig.Within", "keys", nil, false},
-		{"maybe", "about everyConfig.Maybe", "keys", nil, false},
-		{"least", "about everyConfig.Least", "whole number", nil, false},
+		{"label", "about Shared.Label", "text", nil, false, false},
+		{"text", "about everyConfig.Text", "text", nil, true, false},
+		{"way", "about everyConfig.Way", "text", "up", false, false},
+		{"step", "about everyConfig.Step", "whole number", 8, false, false},
+		{"count", "about everyConfig.Count", "whole number", uint8(0), false, false},
+		{"factor", "about everyConfig.Factor", "number", 1.5, false, true},
+		{"on", "about everyConfig.On", "true or false", false, false, false},
+		{"span", "about everyConfig.Span", "duration", "1m30s", false, false},
+		{"pause", "about everyConfig.Pause", "duration", "1m", false, false},
+		{"bytes", "about everyConfig.Bytes", "size", "4MiB", false, false},
+		{"bits", "about everyConfig.Bits", "bitrate", "2500k", false, false},
+		{"rate", "about everyConfig.Rate", "rate", "15/s", false, false},
+		{"caption", "about everyConfig.Caption", "template", nil, false, false},
+		{"data", "about everyConfig.Data", "value", nil, false, false},
+		{"names", "about everyConfig.Names", "list", []any{"a", "b"}, false, false},
+		{"corner", "about everyConfig.Corner", "list", nil, false, false},
+		{"by_name", "about everyConfig.ByName", "map", nil, false, false},
+		{"within", "about everyConfig.Within", "keys", nil, false, false},
+		{"maybe", "about everyConfig.Maybe", "keys", nil, false, false},
+		{"least", "about everyConfig.Least", "whole number", nil, false, false},
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Error(diff)

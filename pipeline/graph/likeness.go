@@ -81,21 +81,23 @@ func sameSource(a, b config.Source) bool {
 // compareConfigs compares two configurations of one kind: they are adjusted where
 // they differ in live fields only.
 func compareConfigs(a, b any) likeness {
-	x, y := reflect.Indirect(reflect.ValueOf(a)), reflect.Indirect(reflect.ValueOf(b))
-	if x.Kind() != reflect.Struct {
-		if alike(x, y) {
-			return kept
-		}
+	return compareFields(reflect.Indirect(reflect.ValueOf(a)), reflect.Indirect(reflect.ValueOf(b)))
+}
+
+func compareFields(a, b reflect.Value) likeness {
+	if alike(a, b) {
+		return kept
+	}
+	if a.Kind() != reflect.Struct {
 		return rebuilt
 	}
 	how := kept
-	for i := range x.NumField() {
+	for i := range a.NumField() {
 		switch {
-		case alike(x.Field(i), y.Field(i)):
-		case x.Type().Field(i).Tag.Get("live") == "true":
-			how = adjusted
-		default:
-			return rebuilt
+		case a.Type().Field(i).Tag.Get("live") != "true":
+			how = max(how, compareFields(a.Field(i), b.Field(i)))
+		case !alike(a.Field(i), b.Field(i)):
+			how = max(how, adjusted)
 		}
 	}
 	return how

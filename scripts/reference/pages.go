@@ -21,6 +21,9 @@ const (
 //go:embed expressions.md
 var expressions string
 
+//go:embed reload.md
+var reload string
+
 // page is a page of Markdown while it is written.
 type page struct {
 	strings.Builder
@@ -74,6 +77,7 @@ func (p *page) file(ref *config.Reference) {
 	p.paragraph("## Every sink")
 	p.table(ref.Sink)
 	p.paragraph("%s", strings.TrimSpace(expressions))
+	p.paragraph("%s", strings.TrimSpace(reload))
 	p.types(ref)
 }
 
@@ -220,7 +224,11 @@ func (p *page) rows(prefix string, fields []config.Field) {
 		case f.Default != nil:
 			preset = "`" + value(f.Default) + "`"
 		}
-		p.line("| `%s%s` | %s | %s | %s |", prefix, f.Key, kindOf(f.Form), preset, cell(f.Text))
+		text := cell(f.Text)
+		if f.Live {
+			text += " [*Live.*](file.md#changing-a-pipeline-as-it-runs)"
+		}
+		p.line("| `%s%s` | %s | %s | %s |", prefix, f.Key, kindOf(f.Form), preset, text)
 		switch {
 		case f.Form.Of != nil:
 			p.rows(prefix+f.Key+"[].", f.Form.Of.Fields)
