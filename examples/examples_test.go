@@ -4,7 +4,10 @@ package examples_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +53,46 @@ func TestCustomStage(t *testing.T) {
 	}
 	if got := schema.Definitions["stage.brightest"].Properties["size"].Default; got != 31. {
 		t.Errorf("the schema has %v for the size of a spot, want 31", got)
+	}
+}
+
+// The examples that are packages of this module build and run by the commands
+// of their pipelines.
+func TestPipelines(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds programs")
+	}
+	lookAtSources(t)
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(w, `{"text": "a street", "score": 1}`)
+	}))
+	t.Cleanup(service.Close)
+	tests := []struct {
+		example, kind string
+		args          []string
+	}{
+		{"lookback", "measurements", nil},
+		{"caption", "texts", []string{"--set", "words.config.url=" + service.URL}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.example, func(t *testing.T) {
+			out := t.TempDir()
+			pipeline, err := filepath.Abs(filepath.Join(tt.example, "pipeline.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			program := filepath.Join(out, tt.example)
+			run(t, tt.example, "go", "build", "-buildvcs=false", "-o", program, ".")
+			run(t, out, program, append([]string{"run", pipeline, "--frames", "50", "--admin", "off"}, tt.args...)...)
+			text, err := os.ReadFile(filepath.Join(out, "out", tt.example+".jsonl"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(text), `"`+tt.kind+`":`) {
+				t.Errorf("no %s in %s", tt.kind, text)
+			}
+		})
 	}
 }
 

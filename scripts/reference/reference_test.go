@@ -11,6 +11,8 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/reactorpipe/reactorpipe/examples/caption/caption"
+	"github.com/reactorpipe/reactorpipe/examples/lookback/lookback"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 )
@@ -31,6 +33,8 @@ func withForeign() *pipeline.Registry {
 		Name: "brightest", Default: func() brightest { return brightest{Size: 31} },
 		Sets: []pipeline.AnyKind{pipeline.Detections},
 	})
+	lookback.Register(reg)
+	caption.Register(reg)
 	return reg
 }
 
