@@ -65,6 +65,9 @@ func (s *Session) Post(name string, args map[string]any, done func(Reply, error)
 
 func (s *Session) send(name string, args map[string]any) (*commandCall, error) {
 	op := "command " + name
+	if err := s.check(op, name, args); err != nil {
+		return nil, err
+	}
 	data, uploads, err := arguments(args)
 	if err != nil {
 		return nil, gpuErrorf(CodeDecode, op, "arguments: %v", err)
@@ -84,6 +87,21 @@ func (s *Session) send(name string, args map[string]any) (*commandCall, error) {
 		return nil, err
 	}
 	return call, nil
+}
+
+// check compares a command with the schema, where there is one.
+func (s *Session) check(op, name string, args map[string]any) error {
+	if s.schema == nil {
+		return nil
+	}
+	err := s.schema.unknown(name)
+	if c, ok := s.schema.Command(name); ok {
+		err = c.check(args, nil)
+	}
+	if err != nil {
+		return refusal(CodeInvalidCommand, op, err.Error())
+	}
+	return nil
 }
 
 // arguments splits a command's arguments as the wire wants them: file

@@ -68,6 +68,12 @@ type Config struct {
 	Generation  string
 	StepTimeout time.Duration
 
+	// CheckCommands reads the model's schema when connecting, and checks every
+	// command against it before it is sent. One that does not fit matches
+	// [ErrRefused], with everything that is wrong in the words of [Schema.Check].
+	// A model that gives no schema goes unchecked.
+	CheckCommands bool
+
 	// Bitrate bounds what all published tracks send together.
 	Bitrate BitrateBounds
 

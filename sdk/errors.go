@@ -72,6 +72,9 @@ const (
 	CodeStepTooLarge     = "step_result_too_large"
 	CodeStepCommand      = "step_command_failed"
 	CodeStepSessionEnded = "step_session_ended"
+	// CodeInvalidCommand is the runtime's code of a command that is not the
+	// model's, and ours of one that [Config.CheckCommands] did not let out.
+	CodeInvalidCommand = "invalid_command"
 	// CodeCommandError is the code of a refusal that the model broadcast as a
 	// command_error message.
 	CodeCommandError = "command_error"

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/reactorpipe/reactorpipe/sdk/wire"
 )
 
 // Schema is what a model's OpenAPI document says of its surface: the commands
@@ -290,12 +292,24 @@ func (s *Schema) Command(name string) (CommandSchema, bool) {
 func (s *Schema) Check(name string, args map[string]any, computed func(any) bool) error {
 	c, ok := s.Command(name)
 	if !ok {
-		names := make([]string, len(s.Commands))
-		for i, c := range s.Commands {
-			names[i] = c.Name
-		}
-		return fmt.Errorf("unknown command %q; the model has %s", name, list(names))
+		return s.unknown(name)
 	}
+	if err := c.check(args, computed); err != nil {
+		return fmt.Errorf("command %q: %w", name, err)
+	}
+	return nil
+}
+
+func (s *Schema) unknown(name string) error {
+	names := make([]string, len(s.Commands))
+	for i, c := range s.Commands {
+		names[i] = c.Name
+	}
+	return fmt.Errorf("unknown command %q; the model has %s", name, list(names))
+}
+
+// check says everything that is wrong with the arguments, in one line.
+func (c CommandSchema) check(args map[string]any, computed func(any) bool) error {
 	var errs []error
 	for _, arg := range slices.Sorted(maps.Keys(args)) {
 		errs = append(errs, c.checkArg(arg, args[arg], computed))
@@ -306,7 +320,7 @@ func (s *Schema) Check(name string, args map[string]any, computed func(any) bool
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("command %q: %s", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+		return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return nil
 }
@@ -333,6 +347,7 @@ func (v *ValueSchema) check(value any, computed func(any) bool) error {
 	if computed != nil && computed(value) {
 		return nil
 	}
+	value = plain(value)
 	if len(v.AnyOf) > 0 {
 		return v.checkAnyOf(value, computed)
 	}
@@ -480,23 +495,35 @@ func checkUpload(value any) error {
 	return fmt.Errorf("expected an uploaded file, got %s", show(value))
 }
 
-// number returns v as a float64 where it is a number. A bool is none.
-func number(v any) (float64, bool) {
-	switch n := v.(type) {
-	case float64:
-		return n, true
+// plain reduces a value to what it is on the wire, unless it is that already:
+// values of a program's own types go through JSON. A file stays a file.
+func plain(v any) any {
+	switch v := v.(type) {
+	case nil, bool, string, float64, []any, map[string]any, FileRef, *FileRef:
+		return v
 	case float32:
-		return float64(n), true
+		return float64(v)
 	case int:
-		return float64(n), true
+		return float64(v)
 	case int32:
-		return float64(n), true
+		return float64(v)
 	case int64:
-		return float64(n), true
+		return float64(v)
 	case uint64:
-		return float64(n), true
+		return float64(v)
 	}
-	return 0, false
+	w, err := wire.NewValue(v)
+	if err != nil {
+		return v
+	}
+	return wire.Value(w)
+}
+
+// number returns v as a float64 where it is a number. A bool is none, and what
+// is not finite is null on the wire.
+func number(v any) (float64, bool) {
+	n, ok := plain(v).(float64)
+	return n, ok && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
 
 func equal(a, b any) bool {

@@ -3,6 +3,7 @@ package sdk
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"testing"
 
@@ -21,6 +22,9 @@ func testSchema(t *testing.T) *Schema {
 	}
 	return s
 }
+
+// size is an argument's type in a program of its own.
+type size string
 
 func TestSchemaCheck(t *testing.T) {
 	type computed struct{}
@@ -50,6 +54,16 @@ func TestSchemaCheck(t *testing.T) {
 		{"file", "set_image", map[string]any{"image": FileRef{UploadID: "u1"}}, ""},
 		{"two mistakes", "set_burst", map[string]any{"burst": "x", "y": 1}, `command "set_burst": burst: expected integer, got "x"; y: unexpected argument; the command takes "burst"`},
 		{"entry of a dictionary", "set_weights", map[string]any{"weights": map[string]any{"a": 1.0, "b": "x"}}, `command "set_weights": weights: b: expected number, got "x"`},
+		{"missing, of several", "set_image", map[string]any{"x": 1}, `command "set_image": x: unexpected argument; the command takes "image"; image: missing required argument`},
+		{"a file where none belongs", "set_text", map[string]any{"text": FileRef{UploadID: "u1"}}, `command "set_text": text: expected string, got {"upload_id":"u1","name":"","mime_type":"","size":0}`},
+		{"a reference as data", "set_image", map[string]any{"image": map[string]any{"upload_id": "u1"}}, ""},
+		{"a reference without an id", "set_image", map[string]any{"image": map[string]any{"upload_id": ""}}, `command "set_image": image: expected an uploaded file, got {"upload_id":""}`},
+		{"a type of one's own", "set_resolution", map[string]any{"resolution": size("720p")}, ""},
+		{"a wrong one of one's own", "set_resolution", map[string]any{"resolution": size("4k")}, `command "set_resolution": resolution: "4k" is not one of ["480p","720p"]`},
+		{"any integer of Go", "set_burst", map[string]any{"burst": uint8(3)}, ""},
+		{"an integer in JSON", "set_burst", map[string]any{"burst": json.Number("3")}, ""},
+		{"not a number", "set_brightness", map[string]any{"brightness": math.NaN()}, `command "set_brightness": brightness: expected number, got float64`},
+		{"a map of one's own", "set_weights", map[string]any{"weights": map[string]int{"a": 1}}, ""},
 		{"not known yet", "set_brightness", map[string]any{"brightness": computed{}}, ""},
 	}
 	for _, tt := range tests {

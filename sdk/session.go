@@ -35,6 +35,7 @@ type Session struct {
 	ours   bool
 	caps   Capabilities
 	info   Info
+	schema *Schema // to check commands against, nil for none
 	tracks []*Track
 
 	dataIDs    atomic.Uint64 // request ids are never used twice, over reconnects too
@@ -117,6 +118,10 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 	}
 	s.connectTook.Store(int64(time.Since(begun)))
 	s.attach(ctx, c)
+	if err := s.readSchema(ctx, c); err != nil {
+		c.close()
+		return nil, err
+	}
 	s.log.Debug("session connected", "session_id", s.id, "connection_id", s.connID, "after", time.Since(begun).Round(time.Millisecond))
 	return c, nil
 }
@@ -226,6 +231,24 @@ func (s *Session) Schema(ctx context.Context) (json.RawMessage, error) {
 		return nil, err
 	}
 	return c.schema(ctx, op)
+}
+
+// readSchema gets what commands are checked against, where they are.
+func (s *Session) readSchema(ctx context.Context, c *conn) error {
+	if !s.cfg.CheckCommands {
+		return nil
+	}
+	document, err := c.schema(ctx, "connect")
+	if ctx.Err() != nil {
+		return interrupted(ctx, componentGPU, "connect")
+	}
+	if err == nil {
+		s.schema, err = ParseSchema(document)
+	}
+	if err != nil {
+		s.log.Warn("no model schema, commands go unchecked", "err", err)
+	}
+	return nil
 }
 
 // ready returns the live connection.
