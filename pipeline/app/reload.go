@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -10,12 +9,6 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/graph"
-)
-
-// What came of a new version of a file, as metrics have it.
-const (
-	reloadDone    = "done"
-	reloadRefused = "refused"
 )
 
 // reload makes the pipeline that of another version of its file: its sessions
@@ -32,16 +25,23 @@ func (l *line) reload(ctx context.Context, spec *config.Spec) (graph.Changes, er
 	}
 	did, err := l.graph.Reload(ctx, spec)
 	if err != nil {
-		l.metrics.reloads.WithLabelValues(l.spec.Name, reloadRefused).Inc()
 		return graph.Changes{}, err
 	}
-	l.metrics.reloads.WithLabelValues(l.spec.Name, reloadDone).Inc()
 	l.sightings.of(spec)
 	for _, w := range spec.Warnings {
 		l.log.Warn(w)
 	}
 	l.log.Info("reloaded", "kept", len(did.Kept), "adjusted", did.Adjusted, "rebuilt", did.Rebuilt, "added", did.Added, "removed", did.Removed)
 	return did, nil
+}
+
+// reloaded counts what came of a new version of a pipeline's file.
+func (m *metrics) reloaded(pipeline string, err error) {
+	result := "done"
+	if err != nil {
+		result = "refused"
+	}
+	m.reloads.WithLabelValues(pipeline, result).Inc()
 }
 
 // rereader gives pipelines what their files say, each on its own: on SIGHUP, and
@@ -132,31 +132,12 @@ func (r *rereader) close() error {
 // takeFile makes a pipeline what its file says now, or tells every mistake in
 // that.
 func (s *supervisor) takeFile(ctx context.Context, p *supervised) {
-	select {
-	case p.turn <- struct{}{}:
-	case <-ctx.Done():
+	_, err := s.reload(ctx, p, nil)
+	if err == nil || ctx.Err() != nil {
 		return
 	}
-	defer func() { <-p.turn }()
 	l, _ := s.life(p)
-	spec, err := p.parse(nil)
-	if err != nil {
-		l.metrics.reloads.WithLabelValues(p.name, reloadRefused).Inc()
-	} else {
-		_, err = l.reload(ctx, spec)
+	for mistake := range strings.SplitSeq(err.Error(), "\n") {
+		l.log.Warn("not reloaded, all stays as it is", "err", mistake)
 	}
-	var ended *conflictError
-	switch {
-	case err == nil, errors.As(err, &ended) && spec != nil && spec.Name == p.name: // for its next life
-	case ctx.Err() != nil, errors.Is(err, graph.ErrOver):
-		return
-	default:
-		for mistake := range strings.SplitSeq(err.Error(), "\n") {
-			l.log.Warn("not reloaded, all stays as it is", "err", mistake)
-		}
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p.spec = spec
 }

@@ -222,13 +222,15 @@ func (s *supervisor) hold(p *supervised) (done <-chan struct{}, err error) {
 // what its file says now if text is nil. A text with mistakes changes nothing;
 // the error tells all of them. A pipeline that does not live is changed for its
 // next life.
-func (s *supervisor) reload(ctx context.Context, p *supervised, text []byte) (graph.Changes, error) {
+func (s *supervisor) reload(ctx context.Context, p *supervised, text []byte) (did graph.Changes, err error) {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
 		return graph.Changes{}, ctx.Err()
 	}
+	l, _ := s.life(p)
+	defer func() { l.metrics.reloaded(p.name, err) }()
 	spec, err := p.parse(text)
 	if err != nil {
 		return graph.Changes{}, err
@@ -248,7 +250,7 @@ func (s *supervisor) reload(ctx context.Context, p *supervised, text []byte) (gr
 	if err := graph.Compatible(before, spec); err != nil {
 		return graph.Changes{}, &conflictError{err}
 	}
-	did, err := l.reload(ctx, spec)
+	did, err = l.reload(ctx, spec)
 	switch {
 	case errors.Is(err, graph.ErrOver):
 		return graph.Changes{}, conflict("pipeline %q has ended", p.name)
