@@ -34,7 +34,7 @@ func (g *Graph) build() error {
 }
 
 func (g *Graph) buildSource(spec config.Source) error {
-	source, err := spec.Type.Build(g.env(g.cfg.Spec, spec.Name, spec.Type.Name, spec.Session), spec.Config)
+	source, err := guarded(spec.Type.Build, g.env(g.cfg.Spec, spec.Name, spec.Type.Name, spec.Session), spec.Config)
 	if err != nil {
 		return fmt.Errorf("%s:%d: source %q: %w", g.cfg.Spec.Path, spec.Line, spec.Name, err)
 	}
@@ -46,7 +46,7 @@ func (g *Graph) buildSource(spec config.Source) error {
 func (s *stage) build(of *config.Spec) error {
 	spec := s.spec.Load()
 	for range max(spec.Workers, 1) {
-		part, err := spec.Type.Build(s.graph.env(of, spec.Name, spec.Type.Name, spec.Session), spec.Config)
+		part, err := guarded(spec.Type.Build, s.graph.env(of, spec.Name, spec.Type.Name, spec.Session), spec.Config)
 		if err != nil {
 			return at(of, "stage", spec.Node, err)
 		}
@@ -59,13 +59,19 @@ func (s *stage) build(of *config.Spec) error {
 // build makes the sink itself.
 func (s *sink) build(of *config.Spec) error {
 	spec := s.spec.Load()
-	part, err := spec.Type.Build(s.graph.env(of, spec.Name, spec.Type.Name, spec.Session), spec.Config)
+	part, err := guarded(spec.Type.Build, s.graph.env(of, spec.Name, spec.Type.Name, spec.Session), spec.Config)
 	if err != nil {
 		return at(of, "sink", spec.Node, err)
 	}
 	s.part, s.hooks = part, newHooks(part, spec.Type.Type)
 	s.queue.breaks = &s.breaks
 	return nil
+}
+
+// guarded makes a panic of a kind's New an error.
+func guarded[P any](build func(pipeline.Env, any) (P, error), env pipeline.Env, cfg any) (part P, err error) {
+	defer recovered(&err)
+	return build(env, cfg)
 }
 
 // env returns what a node is given.

@@ -51,6 +51,7 @@ func (i *instance) attempt(f *pipeline.Frame, now time.Duration) (err error, min
 	err = i.call(f)
 	if i.since.CompareAndSwap(call, idle) {
 		f.Count(nil)
+		f.Seq, f.PTS = i.standIn.Seq, i.standIn.PTS // nobody changes the order
 		return err, true
 	}
 	i.back(f, now)

@@ -182,11 +182,11 @@ func (e *portTaken) Unwrap() error { return e.error }
 func (c *change) build() error {
 	var errs []error
 	for _, s := range c.stages {
-		errs = append(errs, guarded(func() error { return s.build(c.next.spec) }))
+		errs = append(errs, s.build(c.next.spec))
 	}
 	var waiting []string
 	for _, s := range c.sinks {
-		err := guarded(func() error { return s.build(c.next.spec) })
+		err := s.build(c.next.spec)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			waiting = append(waiting, s.name)
 		}
@@ -394,10 +394,4 @@ func (l *layout) node(name string) *node {
 		return nodes[i]
 	}
 	return nil
-}
-
-// guarded makes a panic of fn an error.
-func guarded(fn func() error) (err error) {
-	defer recovered(&err)
-	return fn()
 }

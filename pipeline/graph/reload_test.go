@@ -311,7 +311,7 @@ func TestABadVersionChangesNothing(t *testing.T) {
 		{"a stage that panics as it is made", func(s *config.Spec) {
 			s.Stages[0].Config = &dial{Size: 3}
 			s.Stages[0].Type.Build = func(pipeline.Env, any) (pipeline.Stage, error) { panic("oh") }
-		}, "panic: oh"},
+		}, `p.yaml:7: stage "look": panic: oh`},
 		{"a sink that cannot be made", func(s *config.Spec) {
 			s.Sinks[0].Config = &dial{}
 			s.Sinks[0].Type.Build = func(pipeline.Env, any) (pipeline.Sink, error) { return nil, errors.New("path: no such folder") }
