@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -29,8 +30,12 @@ func sections(answer string) ([]section, error) {
 		return nil, err
 	}
 	var out []section
+	channels := 0
 	for _, m := range d.MediaDescriptions {
 		if m.MediaName.Media == "application" {
+			if channels++; channels > 1 {
+				return nil, errors.New("more than one section of data channels")
+			}
 			continue
 		}
 		s := section{rejected: m.MediaName.Port.Value == 0}

@@ -30,6 +30,8 @@ type hooks struct {
 	dial  dialFunc
 	proxy proxyFunc
 	roots *x509.CertPool // of the TURN servers' certificates
+	// settle is called before a peer connection is closed.
+	settle func()
 }
 
 func (h hooks) dialOf() dialFunc {
@@ -46,11 +48,9 @@ func (h hooks) proxyOf() proxyFunc {
 	return http.ProxyFromEnvironment
 }
 
-// Bounds of one HTTP exchange. Answers are small documents; an error's body is
-// only quoted.
+// Bounds of one HTTP exchange. An error's body is only quoted.
 const (
 	requestTimeout = 15 * time.Second
-	maxBody        = 16 << 20
 	maxQuoted      = 300
 )
 
@@ -166,9 +166,13 @@ func (a *api) send(ctx context.Context, x exchange, h http.Header) (int, error) 
 	if x.out == nil || resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
 		return resp.StatusCode, nil
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(x.out); err != nil {
+	body := &io.LimitedReader{R: resp.Body, N: maxBody}
+	if err := json.NewDecoder(body).Decode(x.out); err != nil {
 		if ctx.Err() != nil {
 			return 0, a.transportError(ctx, x, err)
+		}
+		if body.N <= 0 {
+			err = fmt.Errorf("larger than %d bytes", maxBody)
 		}
 		return resp.StatusCode, &Error{
 			Code: CodeDecode, Component: componentAPI, Operation: x.op, Status: resp.StatusCode,
@@ -229,13 +233,13 @@ func (a *api) transportError(ctx context.Context, x exchange, err error) error {
 
 // statusError is the error of an answer other than 2xx.
 func (a *api) statusError(x exchange, resp *http.Response) error {
-	text := quote(resp.Body)
+	text := a.quote(resp.Body)
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		text = "redirect to another host not followed"
 	}
 	e := &Error{
 		Code: statusCode(resp.StatusCode), Component: componentAPI, Operation: x.op, Status: resp.StatusCode,
-		Message: a.tokens.redact(fmt.Sprintf("unexpected HTTP status %d from %s: %s", resp.StatusCode, x.hop, text)),
+		Message: fmt.Sprintf("unexpected HTTP status %d from %s: %s", resp.StatusCode, x.hop, text),
 	}
 	e.Recoverable, e.signalling = recoverable(e.Code), x.signalling
 	if e.Code == CodeVersionMismatch {
@@ -246,9 +250,9 @@ func (a *api) statusError(x exchange, resp *http.Response) error {
 	return e
 }
 
-// quote returns the start of an error's body: the detail, where it is the
-// runtime's {"detail": "..."}.
-func quote(body io.Reader) string {
+// quote returns the start of an error's body without secrets: the detail, where
+// it is the runtime's {"detail": "..."}.
+func (a *api) quote(body io.Reader) string {
 	b, _ := io.ReadAll(io.LimitReader(body, 16<<10))
 	var d struct {
 		Detail any `json:"detail"`
@@ -260,6 +264,7 @@ func quote(body io.Reader) string {
 	if text == "" {
 		return "no details"
 	}
+	text = a.tokens.redact(text) // before the cut, which might halve a secret
 	if len(text) > maxQuoted {
 		text = text[:maxQuoted] + "…"
 	}

@@ -176,6 +176,9 @@ func (c Config) validate() error {
 			errs = append(errs, fmt.Errorf("codecs[%d]: must be one of %s, got %q", i, strings.Join(videoCodecs, ", "), codec))
 		}
 	}
+	if c.SessionID != "" && !sessionID.MatchString(c.SessionID) {
+		errs = append(errs, fmt.Errorf("session id: %.40q is none", c.SessionID))
+	}
 	if c.ConnectionID != 0 && c.SessionID == "" {
 		errs = append(errs, errors.New("connection id: needs a session id"))
 	}

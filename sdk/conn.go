@@ -82,6 +82,9 @@ func (c *conn) close() {
 	c.closed = true
 	c.mu.Unlock()
 	c.cancel()
+	if settle := c.session.cfg.hooks.settle; settle != nil {
+		settle()
+	}
 	if c.pc != nil {
 		_ = c.pc.GracefulClose()
 	}
@@ -273,6 +276,9 @@ func (c *conn) mapping() []trackMapping {
 
 // accept checks and applies the answer.
 func (c *conn) accept(remote string, offered wire.Features, op string) error {
+	if len(remote) > maxSDP {
+		return gpuErrorf(CodeDecode, op, "sdp answer: %d bytes, more than %d", len(remote), maxSDP)
+	}
 	parts, err := sections(remote)
 	if err != nil {
 		return gpuErrorf(CodeDecode, op, "sdp answer: %v", err)

@@ -409,7 +409,7 @@ func TestAnswerIsBounded(t *testing.T) {
 		}
 	}})
 	err := connect(t, Config{Model: "m", Token: jwt, BaseURL: srv.URL})
-	if want := "connect: [DECODE_FAILED] answer to create session: unexpected EOF"; message(err) != want {
+	if want := "connect: [DECODE_FAILED] answer to create session: larger than 16777216 bytes"; message(err) != want {
 		t.Errorf("got %.200v, want %s", err, want)
 	}
 }

@@ -137,6 +137,7 @@ func newSettings(cfg Config, logs pionLogs, relay relayDial) (webrtc.SettingEngi
 	}
 	s.SetNet(network)
 	s.SetICEProxyDialer(relay)
+	s.DisableCloseByDTLS(cfg.hooks.settle != nil)
 	s.SetRelayAcceptanceMinWait(relayWait)
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	s.SetIncludeLoopbackCandidate(cfg.loopback())

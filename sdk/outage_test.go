@@ -25,14 +25,14 @@ func TestOutages(t *testing.T) {
 		{"the path, again and again", func(_ *testing.T, w *world, _ *Session) {
 			for range 5 {
 				w.outage(8 * time.Second)
-				time.Sleep(time.Second)
+				pass(time.Second)
 			}
 		}, true, "peer connection state: disconnected"},
 		{"the server's peer, without a word", func(_ *testing.T, w *world, _ *Session) { w.srv.Drop() }, true, "peer connection state: disconnected"},
 		{"both peers' sockets", func(_ *testing.T, w *world, _ *Session) { w.srv.Mute() }, true, "peer connection state: disconnected"},
 		{"the channels, silently", func(_ *testing.T, w *world, _ *Session) {
 			w.CutChannels()
-			time.Sleep(40 * time.Second)
+			pass(40 * time.Second)
 			w.Mend()
 		}, true, "the server has confirmed nothing for 1"},
 		{"the data channel", func(t *testing.T, _ *world, s *Session) {
@@ -46,7 +46,7 @@ func TestOutages(t *testing.T) {
 		}, true, "data channel closed by the server"},
 		{"the picture", func(_ *testing.T, w *world, _ *Session) {
 			w.srv.Freeze()
-			time.Sleep(10 * time.Minute)
+			pass(10 * time.Minute)
 			w.srv.Thaw()
 		}, false, ""},
 	}
@@ -72,7 +72,7 @@ func TestOutages(t *testing.T) {
 					if e := events.await(t, EventReconnected); e.Attempts < 1 {
 						t.Errorf("%+v", e)
 					}
-					time.Sleep(10 * time.Second) // the last of several outages is over, too
+					pass(10 * time.Second) // the last of several outages is over, too
 				}
 				flows(t, s)
 				if err := pub.WriteSample(Sample{Data: sessiontest.VP8Clip().Frames[0]}); err != nil {
@@ -93,7 +93,7 @@ func TestOutages(t *testing.T) {
 
 func (w *world) outage(d time.Duration) {
 	w.Cut()
-	time.Sleep(d)
+	pass(d)
 	w.Mend()
 }
 
@@ -203,7 +203,7 @@ func TestTokenEndsEarly(t *testing.T) {
 		inCloud(t, func(t *testing.T, w *world) {
 			s := w.connect(t, Config{})
 			events := follow(t, s)
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			w.srv.Fail(sessiontest.RouteICEServers, refused)
 			w.srv.Drop()
 			if e := events.await(t, EventReconnected); e.Attempts != 1 {
@@ -215,7 +215,7 @@ func TestTokenEndsEarly(t *testing.T) {
 	t.Run("given", func(t *testing.T) {
 		inCloud(t, func(t *testing.T, w *world) {
 			s := w.connect(t, Config{Token: w.srv.Token()})
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			w.srv.Fail(sessiontest.RouteICEServers, refused)
 			w.srv.Fail(sessiontest.RouteToken, sessiontest.Fault{Status: 500})
 			w.srv.Drop()
@@ -235,10 +235,10 @@ func TestBackOff(t *testing.T) {
 		for range 2 {
 			s := w.connect(t, Config{})
 			events := follow(t, s)
-			w.srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 503, Times: 8})
+			w.srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 503, Times: 7})
 			w.srv.Drop()
 			e := events.await(t, EventReconnected)
-			if e.Attempts != 9 || e.Outage < 8*time.Second || e.Outage > 27*time.Second {
+			if e.Attempts != 8 || e.Outage < 7*time.Second || e.Outage > 27*time.Second {
 				t.Errorf("%d attempts in %v", e.Attempts, e.Outage)
 			}
 			outages = append(outages, e.Outage)
@@ -281,7 +281,7 @@ func TestAdoptAndLeave(t *testing.T) {
 		if err := guest.Close(); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(time.Second)
+		pass(20 * time.Second) // what a server needs to miss a peer
 		if n := w.srv.Connections(); n != 1 || w.srv.Sessions() != 1 {
 			t.Errorf("%d connections, %d sessions", n, w.srv.Sessions())
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -192,12 +193,20 @@ func outlive(ctx context.Context, grace time.Duration) (context.Context, context
 	}
 }
 
-// check refuses an answer that names no session.
+// check refuses an answer that names no session, or one whose id is none.
 func check(r resource, err error) error {
-	if err == nil && r.SessionID == "" {
+	switch {
+	case err != nil:
+		return err
+	case r.SessionID == "":
 		return &Error{Code: CodeDecode, Component: componentAPI, Operation: "connect", Message: "the answer names no session"}
+	case !sessionID.MatchString(r.SessionID):
+		return &Error{
+			Code: CodeDecode, Component: componentAPI, Operation: "connect",
+			Message: fmt.Sprintf("the answer names a session by %d bytes that are no id", len(r.SessionID)),
+		}
 	}
-	return err
+	return nil
 }
 
 func (a *api) session(ctx context.Context, id string) (resource, error) {

@@ -106,6 +106,9 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 	if err := r.agrees(s.cfg.Generation); err != nil {
 		return nil, err
 	}
+	if err := checkTracks(r.Capabilities.Tracks); err != nil {
+		return nil, err
+	}
 	s.caps, s.info = *r.Capabilities, r.info()
 	s.cfg.took(StepSession)
 	for _, info := range s.caps.Tracks {

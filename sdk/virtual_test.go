@@ -42,10 +42,13 @@ func bubble(t *testing.T, local bool, cfg sessiontest.Config, test func(*testing
 	})
 }
 
+// pass lets virtual time go by.
+func pass(d time.Duration) { time.Sleep(d) }
+
 func (w *world) open(t *testing.T, cfg Config) (*Session, error) {
 	t.Helper()
 	cfg.BaseURL, cfg.Local = w.srv.URL(), w.local
-	cfg.hooks = hooks{net: w.Client(), dial: w.DialContext}
+	cfg.hooks = hooks{net: w.Client(), dial: w.DialContext, proxy: noProxy, settle: w.Settle}
 	if !w.local && cfg.Token == "" {
 		cfg.APIKey = key
 	}

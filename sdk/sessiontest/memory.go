@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/pion/logging"
 	"github.com/pion/transport/v5"
@@ -146,6 +147,16 @@ func (m *Memory) Mend() {
 	if m.mended != nil {
 		close(m.mended)
 		m.mended = nil
+	}
+}
+
+// Settle waits, in virtual time, until all has come to rest: pion closes an SCTP
+// transport with a lock held over a timer, and in a bubble nothing may wait for
+// that lock, or its time stands still for good. Both sides call it before they
+// close a peer. A nil Memory has nothing to wait for.
+func (m *Memory) Settle() {
+	if m != nil {
+		time.Sleep(time.Millisecond) //nolint:forbidigo // of virtual time
 	}
 }
 

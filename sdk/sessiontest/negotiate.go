@@ -178,6 +178,7 @@ func (c *connection) settings() (webrtc.SettingEngine, error) {
 	}
 	s.LoggerFactory = pionLog{c.log}
 	s.SetNet(c.sockets)
+	s.DisableCloseByDTLS(c.session.srv.cfg.Memory != nil) // see Settle
 	s.SetIncludeLoopbackCandidate(!c.session.srv.cfg.NoLoopback)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
 	s.SetIPFilter(func(ip net.IP) bool { return !ip.IsLinkLocalUnicast() })
