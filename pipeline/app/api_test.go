@@ -262,7 +262,7 @@ func TestStartAfterAFailure(t *testing.T) {
 
 // The process ends with its last pipeline, and starts none while it does.
 func TestProcessEndsWithItsPipelines(t *testing.T) {
-	s := newSupervisor(nil)
+	s := newSupervisor(nil, nil)
 	p := &supervised{name: "p"}
 	s.close()
 	var state *conflictError

@@ -122,7 +122,7 @@ func (d openAPIDocument) checkObject(s, v map[string]any, at string) (wrong []st
 // TestOpenAPIRoutes compares the document with what is served.
 func TestOpenAPIRoutes(t *testing.T) {
 	var served []string
-	for _, r := range adminRoutes(newSupervisor(nil), newMetrics(), false) {
+	for _, r := range adminRoutes(newSupervisor(nil, nil), newMetrics(), false) {
 		served = append(served, r.pattern)
 	}
 	slices.Sort(served)

@@ -84,7 +84,9 @@ func (p *program) run(ctx context.Context, f runFlags, args []string) error {
 		return errors.Join(err, admin.close())
 	}
 	stopProgress := showProgress(screen, s.lines)
+	stopTelling := s.manager.attend(s)
 	errs := s.run(ctx)
+	stopTelling()
 	stopProgress()
 	errs = append(errs, rereader.close(), admin.close(), p.summarize(f, s.lines()))
 	return p.failed(f, log, errors.Join(errs...))
@@ -110,7 +112,7 @@ func (p *program) supervise(specs []*config.Spec, f runFlags, log *slog.Logger, 
 			})
 		})
 	}
-	return newSupervisor(pipelines)
+	return newSupervisor(pipelines, newServiceManager(log))
 }
 
 // saidError is a pipeline's failure that the log has told of.

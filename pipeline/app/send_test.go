@@ -41,7 +41,9 @@ func TestSend(t *testing.T) {
 		{"an acknowledgement as JSON", []string{"p", "set_brightness", "brightness=0.5", "--json"}, exitDone, "{}\n"},
 		{"a file", []string{"p", "set_image", "image=@" + picture}, exitDone, "set_image: taken\n"},
 		{
-			"every type", []string{"p", "set_all", "n=3", "on=true", "size=720p", "note=null", `weights={"a":0.5}`, "list:=[1,2]"}, exitDone,
+			"every type",
+			[]string{"p", "set_all", "n=3", "on=true", "size=720p", "note=null", `weights={"a":0.5}`, "list:=[1,2]"},
+			exitDone,
 			"all_set\n  list: [1,2]\n  n: 3\n  note: null\n  on: true\n  size: \"720p\"\n  weights: {\"a\":0.5}\n",
 		},
 		{"null by JSON", []string{"p", "set_all", "note:=null", "--session", "main"}, exitDone, "all_set\n  note: null\n"},
@@ -54,12 +56,16 @@ func TestSend(t *testing.T) {
 		{"no such choice", []string{"p", "set_all", "size=4k"}, exitConfig, "reactorpipe: size: \"4k\" is not one of [\"480p\",\"720p\"]\n"},
 		{"no file", []string{"p", "set_image", "image=a.png"}, exitConfig, "reactorpipe: command \"set_image\": image: expected a file, as image=@PATH\n"},
 		{
-			"a file that is not there", []string{"p", "set_image", "image=@" + picture + "x"}, exitConfig,
+			"a file that is not there",
+			[]string{"p", "set_image", "image=@" + picture + "x"},
+			exitConfig,
 			"reactorpipe: command \"set_image\": image: open " + picture + "x: no such file or directory\n",
 		},
 		{"no such argument", []string{"p", "set_prompt", "promt=x"}, exitConfig, `reactorpipe: promt: unexpected argument; the command takes "prompt"; prompt: missing required argument` + "\n"},
 		{
-			"no such command", []string{"p", "dance"}, exitConfig,
+			"no such command",
+			[]string{"p", "dance"},
+			exitConfig,
 			`reactorpipe: unknown command "dance"; the model has "set_all", "set_brightness", "set_image", "set_prompt"` + "\n",
 		},
 		{"no such pipeline", []string{"r", "set_prompt"}, exitConfig, "reactorpipe: there is no pipeline \"r\"\n"},
@@ -72,7 +78,9 @@ func TestSend(t *testing.T) {
 		{"no JSON", []string{"p", "set_prompt", "prompt:=rain"}, exitUsage, "reactorpipe: send: prompt: must be JSON, got rain\n"},
 		{"no address", []string{"p", "set_prompt", "--admin", "here"}, exitUsage, "reactorpipe: --admin: must be host:port, got \"here\"\n"},
 		{
-			"nobody there", []string{"p", "set_prompt", "--admin", nobody}, exitFailed,
+			"nobody there",
+			[]string{"p", "set_prompt", "--admin", nobody},
+			exitFailed,
 			"reactorpipe: admin port " + nobody + ": nobody listens there (is reactorpipe run under way, and on that port? see --admin)\n",
 		},
 	}

@@ -18,12 +18,18 @@ type process struct {
 
 func spawn(t *testing.T, args ...string) *process {
 	t.Helper()
+	return spawnWith(t, nil, args...)
+}
+
+// spawnWith adds to the environment.
+func spawnWith(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &process{cmd: exec.Command(self, args...)}
-	p.cmd.Env = append(os.Environ(), beTheProgram+"=1")
+	p.cmd.Env = append(append(os.Environ(), beTheProgram+"=1"), env...)
 	p.cmd.Stderr = &p.err
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 // and changes single ones while it does.
 type supervisor struct {
 	pipelines []*supervised // in the order of the command line
+	manager   *serviceManager
 	over      chan struct{} // closed when nothing starts any more
 
 	mu   sync.Mutex // guards what follows, and the pipelines' own
@@ -47,8 +48,8 @@ func newSupervised(spec *config.Spec, parse func([]byte) (*config.Spec, error), 
 	}
 }
 
-func newSupervisor(pipelines []*supervised) *supervisor {
-	return &supervisor{pipelines: pipelines, over: make(chan struct{}), busy: len(pipelines)}
+func newSupervisor(pipelines []*supervised, manager *serviceManager) *supervisor {
+	return &supervisor{pipelines: pipelines, manager: manager, over: make(chan struct{}), busy: len(pipelines)}
 }
 
 // conflictError is a wish that does not fit the state that a pipeline is in.
@@ -229,6 +230,7 @@ func (s *supervisor) reload(ctx context.Context, p *supervised, text []byte) (di
 	case <-ctx.Done():
 		return graph.Changes{}, ctx.Err()
 	}
+	defer s.manager.change()()
 	l, _ := s.life(p)
 	defer func() { l.metrics.reloaded(p.name, err) }()
 	spec, err := p.parse(text)
