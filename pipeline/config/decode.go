@@ -261,11 +261,23 @@ func (c *component) structure(n *yaml.Node, v reflect.Value, path string) {
 			c.unknown(keyNode, path, key, fields)
 			return
 		}
-		c.value(value, field, joinPath(path, key))
+		before := len(c.all)
+		c.value(value, field.value, joinPath(path, key))
+		if len(c.all) == before && !c.broken[target(value)] {
+			c.bounded(keyNode, field, joinPath(path, key))
+		}
 	})
 }
 
-func (c *component) unknown(at *yaml.Node, path, key string, fields map[string]reflect.Value) {
+// bounded refuses a number that is out of its field's range.
+func (c *component) bounded(at *yaml.Node, f field, path string) {
+	bounds, ok := rangeOf(f.tag)
+	if v := reflect.Indirect(f.value); ok && v.IsValid() && !bounds.holds(number(v)) {
+		c.wrong(at, path, "must be %s, got %v", bounds, v)
+	}
+}
+
+func (c *component) unknown(at *yaml.Node, path, key string, fields map[string]field) {
 	where := joinPath(c.root, path)
 	if where != "" {
 		where = " in " + where
@@ -488,16 +500,22 @@ func (c *component) checkItself(cfg any, scope *expr.Scope) {
 	}
 }
 
+// field is one field of a struct.
+type field struct {
+	value reflect.Value
+	tag   reflect.StructTag
+}
+
 // fieldsOf returns a struct's fields by the keys that a file has for them.
-func fieldsOf(v reflect.Value) map[string]reflect.Value {
-	fields := make(map[string]reflect.Value)
+func fieldsOf(v reflect.Value) map[string]field {
+	fields := make(map[string]field)
 	for i := range v.NumField() {
 		key, inline, ok := fieldKey(v.Type().Field(i))
 		switch {
 		case inline:
 			maps.Copy(fields, fieldsOf(v.Field(i)))
 		case ok:
-			fields[key] = v.Field(i)
+			fields[key] = field{v.Field(i), v.Type().Field(i).Tag}
 		}
 	}
 	return fields

@@ -63,6 +63,8 @@ type Form struct {
 	Text string
 	// Choices are all the values that there are; nil is any.
 	Choices []any
+	// Range bounds a number; nil does not.
+	Range *Range
 	// Of is the form of the elements of a list or map.
 	Of *Form
 	// Fields are those of keys.
@@ -82,7 +84,7 @@ type Texts func(name string) string
 // does not know have their keys, types and defaults all the same.
 //
 // Where Validate takes only some words for a field, its tag lists them, as in
-// `oneof:"append,fail"`. A field is required if Validate complains of it in the
+// `oneof:"append,fail"`; a number's tag may have its [Range]. A field is required if Validate complains of it in the
 // configuration that NewConfig returns.
 func Describe(reg *pipeline.Registry, texts Texts) *Reference {
 	d := describer{texts}
@@ -216,6 +218,9 @@ func (d describer) fields(v reflect.Value, name string) []Field {
 			}
 			if words, ok := sf.Tag.Lookup("oneof"); ok {
 				f.Form.choose(strings.Split(words, ","))
+			}
+			if bounds, ok := rangeOf(sf.Tag); ok {
+				f.Form.Range = &bounds
 			}
 			fields = append(fields, f)
 		}

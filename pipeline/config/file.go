@@ -9,7 +9,7 @@ type pipelineFile struct {
 	Name string `yaml:"name"`
 	// MaxInFlight is how many frames of a source may be in the graph at a time:
 	// latency is about this times the slowest stage.
-	MaxInFlight int `yaml:"max_in_flight"`
+	MaxInFlight int `yaml:"max_in_flight" range:"1.."`
 	// Session with a model, short for sessions: {main: …}.
 	Session *yaml.Node `yaml:"session"`
 	// Sessions by name, where there are several.
@@ -100,7 +100,7 @@ type stageFile struct {
 	TTL Duration `yaml:"ttl"`
 	// Workers is how many frames are worked on side by side, by kinds that
 	// allow it.
-	Workers int `yaml:"workers"`
+	Workers int `yaml:"workers" range:"1.."`
 	// Deadline is how long a call may take before the stage is bypassed.
 	Deadline Duration `yaml:"deadline"`
 }
@@ -131,7 +131,7 @@ func newSinkFile() sinkFile { return sinkFile{nodeFile: nodeFile{OnError: defaul
 // queueFile is the queue of a sink.
 type queueFile struct {
 	// Depth is the most frames that wait. Its default is the kind's.
-	Depth int `yaml:"depth"`
+	Depth int `yaml:"depth" range:"1.."`
 	// OnFull says what a full queue does. Its default is the kind's.
 	OnFull string `yaml:"on_full" oneof:"drop_oldest,drop_newest,block"`
 }

@@ -43,6 +43,7 @@ func (c *blurConfig) Validate() error {
 type detectConfig struct {
 	Threshold float64  `yaml:"threshold"`
 	Every     Duration `yaml:"every"`
+	Score     float64  `yaml:"score" range:"0..<1"`
 }
 
 type overlayConfig struct {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -139,9 +140,27 @@ func (m *mistakes) notYAML(err error, text []byte) {
 		at.Line, _ = strconv.Atoi(found[1]) // digits by the pattern
 		message = message[len(found[0]):]
 	}
+	if strings.HasPrefix(message, "did not find expected") {
+		at.Line = trueLine(text, err, at.Line)
+	}
 	if lines := bytes.Split(text, []byte("\n")); 0 < at.Line && at.Line <= len(lines) &&
 		bytes.HasPrefix(bytes.TrimLeft(lines[at.Line-1], " "), []byte("\t")) {
 		message += " (a tab: lines are indented by spaces)"
 	}
 	m.add(at, "", "not valid YAML: %s", message)
+}
+
+// trueLine returns where a mistake of structure is. The parser says where the
+// list or map around it begins, less one: right for one in brackets, with one
+// more. For others it is the first line with which the same is said.
+func trueLine(text []byte, err error, line int) int {
+	if strings.Contains(err.Error(), "','") {
+		return line + 1
+	}
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	return 1 + sort.Search(len(lines)-1, func(last int) bool {
+		var doc yaml.Node
+		said := yaml.Unmarshal(bytes.Join(lines[:last+1], nil), &doc)
+		return said != nil && said.Error() == err.Error()
+	})
 }

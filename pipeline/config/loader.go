@@ -36,9 +36,6 @@ func (l *loader) load(root *yaml.Node) {
 	if !pipelineName.MatchString(f.Name) {
 		c.wrong(keyNode(root, "name"), "name", "must be letters, digits, -, _ and ., got %s", orNothing([]byte(f.Name)))
 	}
-	if f.MaxInFlight < 1 {
-		c.wrong(keyNode(root, "max_in_flight"), "max_in_flight", "must be at least 1, got %d", f.MaxInFlight)
-	}
 	l.sessions(c, root, f)
 	l.sources(c, f.Sources)
 	l.each(c, f.Stages, "stages", l.stage)

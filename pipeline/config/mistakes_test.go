@@ -28,7 +28,7 @@ func TestMistakes(t *testing.T) {
 		{"only null", "~", []string{" is empty"}},
 		{"a list", "- a", []string{"1: must be a map (key: value), got a list"}},
 		{"a text", "hello", []string{"1: must be a map (key: value), got hello"}},
-		{"not YAML", "sources: {cam: {file: x}\nsinks: []", []string{"1: not valid YAML: did not find expected ',' or '}'"}},
+		{"not YAML", "sources: {cam: {file: x}\nsinks: []", []string{"2: not valid YAML: did not find expected ',' or '}'"}},
 		{"a tab", "sources:\n\tcam: {file: x}", []string{"2: not valid YAML: found character that cannot start any token (a tab: lines are indented by spaces)"}},
 		{"an unquoted template", withCam + "stages: [{name: o, type: overlay, config: {text: {{ x }}}}]" + withLog, []string{`2: stage "o": text: must be text, got {{ without quotes around the text`}},
 		{"unquoted in data", aSession + withCam + "sinks:\n- name: c\n  type: command\n  config:\n    command: x\n    data: {n: {{ 1 }}}", []string{`8: sink "c": data.n: a key must be text, got {{ without quotes around the text`}},
@@ -89,6 +89,15 @@ func TestMistakes(t *testing.T) {
 		{"no value", withCam + "stages:\n- name: b\n  type: blur\n  config:\n    radius:\n  on_error:" + withLog, []string{
 			`6: stage "b": radius: has no value`, `7: stage "b": on_error: has no value`,
 		}},
+
+		{"out of range", withCam + "stages: [{name: p, type: people_detect, config: {score: 1}}]" + withLog, []string{`2: stage "p": score: must be from 0 to below 1, got 1`}},
+		{"below its range", withCam + "stages: [{name: p, type: people_detect, config: {score: -0.5}}]" + withLog, []string{`2: stage "p": score: must be from 0 to below 1, got -0.5`}},
+		{"a negative duration", withCam + "sinks: [{name: log, type: log, when: true, cooldown: -5s}]", []string{`2: sink "log": cooldown: must be a duration such as 5s, got -5s`}},
+		{"a rate of zero", withCam + "sinks: [{name: log, type: log, rate: 0}]", []string{`2: sink "log": rate: must be a rate such as 15fps or 2/s, got 0`}},
+		{"an unquoted variable in braces", withCam + "stages: [{name: b, type: blur, config: {radius: ${N}}}]" + withLog, []string{"2: not valid YAML: did not find expected ',' or '}'"}},
+		{"an unquoted colon", withCam + "stages:\n- {name: o, type: overlay, config: {text: a: b}}" + withLog, []string{"3: not valid YAML: did not find expected ',' or '}'"}},
+		{"no space behind a colon", withCam + "max_in_flight:3\n" + withLog, []string{"2: not valid YAML: could not find expected ':'"}},
+		{"a list item out of line", withCam + "stages:\n  - name: b\n    type: blur\n   config: {}" + withLog, []string{"5: not valid YAML: did not find expected '-' indicator"}},
 
 		// Words and names.
 		{"an unknown stage", withCam + "stages: [{name: b, type: blurr}]" + withLog, []string{`2: stage "b": type: unknown kind "blurr" in stages, did you mean "blur"?`}},
@@ -158,7 +167,7 @@ func TestMistakes(t *testing.T) {
 		{"a node's session", aSession + "sources: {cam: {track: x, session: mian}}" + withLog, []string{`2: source "cam": session: there is no session "mian", did you mean "main"?`}},
 		{"which session", "sessions: {a: {model: a/b}, b: {model: a/b}}\nsources: {cam: {track: x}}" + withLog, []string{`2: source "cam": session: is missing: it could be a or b`}},
 		{"a codec", "session: {sim: {codec: h265, loss: 2}}\n" + withCam + withLog, []string{
-			`1: session: sim.codec: must be vp8, vp9 or h264, got h265`, `1: session: sim.loss: must be from 0 to 1, got 2`,
+			`1: session: sim.loss: must be from 0 to 1, got 2`, `1: session: sim.codec: must be vp8, vp9 or h264, got h265`,
 		}},
 		{"an ICE server", "session: {model: a/b, ice_servers: [example.com]}\n" + withCam + withLog, []string{`1: session: ice_servers[0]: must begin with stun:, turn: or turns:, got example.com`}},
 		{"a start that computes", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: \"{{ frame.seq }}\"}}\n" + withCam + withLog, []string{`4: session: start[0].data: holds constants only: there are no frames yet`}},

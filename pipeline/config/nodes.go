@@ -154,8 +154,6 @@ func (l *loader) stageRules(n *node, f stageFile) {
 		n.wrong("ttl", "is for stages with async or rate, whose results are held")
 	}
 	switch {
-	case f.Workers < 1:
-		n.wrong("workers", "must be at least 1, got %d", f.Workers)
 	case f.Workers > 1 && !s.Type.Stateless:
 		n.wrong("workers", "%s takes one frame after the other and allows 1, got %d", s.Type.Name, f.Workers)
 	case f.Workers > 1 && f.Async:
@@ -208,9 +206,6 @@ func (n *node) queue(f *queueFile, kind pipeline.Queue) *pipeline.Queue {
 	at := entry(n.yaml, "queue")
 	if has(at, "depth") {
 		q.Depth = f.Depth
-		if f.Depth < 1 {
-			n.keys.wrong(keyNode(at, "depth"), "queue.depth", "must be at least 1, got %d", f.Depth)
-		}
 	}
 	ways := []string{string(pipeline.DropOldest), string(pipeline.DropNewest), string(pipeline.Block)}
 	if f.OnFull != "" {

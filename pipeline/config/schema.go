@@ -78,6 +78,7 @@ func describe(f Field) object {
 	if f.Text != "" {
 		o["description"] = f.Text
 	}
+	f.Form.Range.bound(o)
 	if f.Default != nil {
 		o["default"] = f.Default
 	}
@@ -90,6 +91,26 @@ func describe(f Field) object {
 		}
 	}
 	return o
+}
+
+// bound adds r to the schema of a number, which may be one of several.
+func (r *Range) bound(o object) {
+	if r == nil {
+		return
+	}
+	if alternatives, ok := o["anyOf"].([]object); ok {
+		o = alternatives[0] // the number of an optional one
+	}
+	if r.Min != nil {
+		o["minimum"] = *r.Min
+	}
+	switch {
+	case r.Max == nil:
+	case r.Below:
+		o["exclusiveMaximum"] = *r.Max
+	default:
+		o["maximum"] = *r.Max
+	}
 }
 
 // config is what a kind has under config:, none of which need be there unless

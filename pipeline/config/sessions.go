@@ -119,12 +119,6 @@ func (l *loader) sim(c *component, s *Sim, n *yaml.Node) {
 	if s.Width < 0 || s.Height < 0 || (s.Width == 0) != (s.Height == 0) {
 		wrong("width", "and height must be positive, got %dx%d", s.Width, s.Height)
 	}
-	if s.FPS < 0 || s.FPS > 240 {
-		wrong("fps", "must be from 0 to 240, got %v", s.FPS)
-	}
-	if s.Loss < 0 || s.Loss > 1 {
-		wrong("loss", "must be from 0 to 1, got %v", s.Loss)
-	}
 }
 
 func (l *loader) start(c *component, n *yaml.Node, files []startFile) []StartCommand {

@@ -73,9 +73,9 @@ type Sim struct {
 	// Height in pixels; 0 is the clip's own.
 	Height int `yaml:"height"`
 	// FPS is the frames a second; 0 is 30, whatever the rate of the clip.
-	FPS float64 `yaml:"fps"`
+	FPS float64 `yaml:"fps" range:"0..240"`
 	// Loss is the share of its packets that get lost, 0 to 1.
-	Loss float64 `yaml:"loss"`
+	Loss float64 `yaml:"loss" range:"0..1"`
 }
 
 // Source is where frames come from.

@@ -275,6 +275,8 @@ func kindOf(f config.Form) string {
 		return fmt.Sprintf("[%ss](%ss.md)", f.Word, f.Word)
 	case f.Word == "config":
 		return "map"
+	case f.Range != nil:
+		return fmt.Sprintf("%s, %s", f.Word, f.Range)
 	case f.Text != "":
 		return fmt.Sprintf("[%s](file.md#%s)", f.Word, f.Word)
 	}

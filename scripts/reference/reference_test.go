@@ -183,6 +183,15 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 		{"a key of a queue", "depth:", "dept:", false},
 		{"a word that is not one of those allowed", "depth: 5", "on_full: drop_some", false},
 		{"one that is", "depth: 5", "on_full: drop_newest", true},
+		{"a depth of zero", "depth: 5", "depth: 0", false},
+		{"no workers", "async: true", "workers: 0", false},
+		{"nothing in flight", "sources:", "max_in_flight: 0\nsources:", false},
+		{"a simulator too fast", "clip: x.mp4", "clip: x.mp4, fps: 241", false},
+		{"one that loses more than all", "clip: x.mp4", "clip: x.mp4, loss: 1.5", false},
+		{"one that loses all", "clip: x.mp4", "clip: x.mp4, loss: 1", true},
+		{"a setting out of range", "async: true", "config: {overlap: 2}", false},
+		{"one at the end of its range", "async: true", "config: {overlap: 1}", true},
+		{"one up to which a range goes", "async: true", "config: {min_score: 1}", false},
 		{"text for a number", "depth: 5", "depth: five", false},
 		{"a fraction for a whole number", "depth: 5", "depth: 5.5", false},
 		{"a number for a truth", "async: true", "async: 1", false},
@@ -305,6 +314,51 @@ func TestChoicesAreThoseOfValidate(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What a field's tag says of its range is what the loader holds it to, and
+// Validate takes all of it.
+func TestRangesAreThoseOfValidate(t *testing.T) {
+	reg := shipped()
+	ref := config.Describe(reg, config.ShippedTexts())
+	found := 0
+	for section, kinds := range map[string][]config.Kind{"sources": ref.Sources, "stages": ref.Stages, "sinks": ref.Sinks} {
+		for _, k := range kinds {
+			for _, f := range k.Fields {
+				if f.Form.Range == nil {
+					continue
+				}
+				found++
+				for _, end := range ends(*f.Form.Range) {
+					err := with(t, reg, section, k.Name, f.Key, end.value, false)
+					refused := err != nil && strings.HasSuffix(err.Error(), fmt.Sprintf("%s: must be %s, got %v", f.Key, f.Form.Range, end.value))
+					if end.within && err != nil && strings.Contains(err.Error(), f.Key+": must be") || !end.within && !refused {
+						t.Errorf("%s: %s: %v: %v", k.Name, f.Key, end.value, err)
+					}
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no kind has a range")
+	}
+}
+
+// end is a number at the end of a range, or next to it.
+type end struct {
+	value  any
+	within bool
+}
+
+func ends(r config.Range) []end {
+	var all []end
+	if r.Min != nil {
+		all = append(all, end{int(*r.Min), true}, end{int(*r.Min) - 1, false})
+	}
+	if r.Max != nil {
+		all = append(all, end{int(*r.Max), !r.Below}, end{int(*r.Max) + 1, false})
+	}
+	return all
 }
 
 // with loads the example of a kind with one setting changed.

@@ -61,7 +61,7 @@ func (s jsonSchema) check(schema map[string]any, v any, path string) []string {
 			if text, ok := v.(string); ok && !regexp.MustCompile(rule.(string)).MatchString(text) {
 				add("%q does not match %s", text, rule)
 			}
-		case "minimum", "maximum", "exclusiveMinimum":
+		case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum":
 			if n, ok := v.(float64); ok && !inRange(keyword, n, rule.(float64)) {
 				add("%v: %s is %v", n, keyword, rule)
 			}
@@ -158,6 +158,8 @@ func inRange(keyword string, n, bound float64) bool {
 		return n >= bound
 	case "maximum":
 		return n <= bound
+	case "exclusiveMaximum":
+		return n < bound
 	default:
 		return n > bound
 	}

@@ -16,12 +16,12 @@ import (
 // Config of a color stage.
 type Config struct {
 	// Brightness is added to every pixel: -1 makes all black, 1 all white.
-	Brightness float64 `yaml:"brightness" live:"true"`
+	Brightness float64 `yaml:"brightness" range:"-1..1" live:"true"`
 	// Contrast multiplies the distance from medium gray, 0 to 10.
-	Contrast float64 `yaml:"contrast" live:"true"`
+	Contrast float64 `yaml:"contrast" range:"0..10" live:"true"`
 	// Saturation multiplies the distance from gray, 0 to 10; 0 makes the picture
 	// gray.
-	Saturation float64 `yaml:"saturation" live:"true"`
+	Saturation float64 `yaml:"saturation" range:"0..10" live:"true"`
 	// Tint is the colour of a filter in front of the lens, such as "#ffcc88";
 	// white changes nothing.
 	Tint rgb.Color `yaml:"tint" live:"true"`
@@ -68,7 +68,8 @@ var (
 // New returns a color stage.
 func New(_ pipeline.Env, cfg Config) (pipeline.Stage, error) {
 	c := &Color{gocv.NewMatWithSize(3, 4, gocv.MatTypeCV64F)}
-	return c, c.Reconfigure(cfg)
+	err := c.Reconfigure(cfg)
+	return c, err
 }
 
 // Reconfigure changes colours otherwise from here on.

@@ -51,7 +51,7 @@ type Config struct {
 	Memory config.Size `yaml:"memory"`
 	// Nice lowers the priority of the program, 0 to 19: 19 gets the CPU that nobody
 	// else wants.
-	Nice int `yaml:"nice"`
+	Nice int `yaml:"nice" range:"0..19"`
 	// Watch starts the program again whenever one of the files that Command
 	// names is saved.
 	Watch bool `yaml:"watch"`

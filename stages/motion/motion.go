@@ -21,13 +21,13 @@ import (
 type Config struct {
 	// Width that pictures are scaled to before they are compared, in pixels.
 	// Smaller is faster and takes less notice of noise.
-	Width int `yaml:"width"`
+	Width int `yaml:"width" range:"16..4096"`
 	// Threshold is how much brighter or darker a pixel has to become to count as
 	// changed, 1 to 254.
-	Threshold int `yaml:"threshold" live:"true"`
+	Threshold int `yaml:"threshold" range:"1..254" live:"true"`
 	// MinArea is the smallest moving area that makes a detection, as a share of
 	// the picture, 0 to 1.
-	MinArea float64 `yaml:"min_area" live:"true"`
+	MinArea float64 `yaml:"min_area" range:"0..1" live:"true"`
 }
 
 // Default returns the configuration for a camera that stands still.

@@ -27,7 +27,7 @@ type Config struct {
 	// not named gets a colour by itself.
 	Colors map[string]rgb.Color `yaml:"colors" live:"true"`
 	// LineWidth of boxes, in pixels; 0 fits the size of the picture.
-	LineWidth int `yaml:"line_width" live:"true"`
+	LineWidth int `yaml:"line_width" range:"0..100" live:"true"`
 	// Caption is written into the picture, with expressions in it:
 	// "{{ len(people.detections) }} people". It may have several lines. While a
 	// value in it is absent there is no caption.
@@ -95,7 +95,8 @@ var (
 // New returns an overlay stage.
 func New(env pipeline.Env, cfg Config) (pipeline.Stage, error) {
 	o := &Overlay{env: env}
-	return o, o.Reconfigure(cfg)
+	err := o.Reconfigure(cfg)
+	return o, err
 }
 
 // Reconfigure draws otherwise from here on.

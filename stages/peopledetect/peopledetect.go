@@ -22,9 +22,9 @@ type Config struct {
 	// need a large width; but twice the width takes four times as long. At 768 a
 	// picture takes about a tenth of a second: `async: true` keeps that from
 	// holding up the others.
-	Width int `yaml:"width" live:"true"`
+	Width int `yaml:"width" range:"64..4096" live:"true"`
 	// MinScore is the least score of a detection, 0 to 1.
-	MinScore float64 `yaml:"min_score" live:"true"`
+	MinScore float64 `yaml:"min_score" range:"0..<1" live:"true"`
 	// Stride is the step of the search, in pixels. 4 finds a few more
 	// people and takes four times as long.
 	Stride int `yaml:"stride" oneof:"4,8,16" live:"true"`
@@ -33,7 +33,7 @@ type Config struct {
 	Scale float64 `yaml:"scale" live:"true"`
 	// Overlap is how much of the smaller of two boxes may lie in the other, 0 to
 	// 1; of two that overlap more the one with the lower score is left out.
-	Overlap float64 `yaml:"overlap" live:"true"`
+	Overlap float64 `yaml:"overlap" range:"0..1" live:"true"`
 }
 
 // Default returns a configuration that finds people in a street.
