@@ -45,9 +45,9 @@ func TestOutages(t *testing.T) {
 			}
 		}, true, "data channel closed by the server"},
 		{"the picture", func(_ *testing.T, w *world, _ *Session) {
-			w.srv.Freeze()
+			w.srv.Show(sessiontest.Stopped)
 			pass(10 * time.Minute)
-			w.srv.Thaw()
+			w.srv.Show(sessiontest.Live)
 		}, false, ""},
 	}
 	for _, tt := range tests {

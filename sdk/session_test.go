@@ -410,7 +410,7 @@ func TestLargeMessages(t *testing.T) {
 // TestLoss loses a tenth of the packets: nearly all are repaired in time.
 func TestLoss(t *testing.T) {
 	srv := sessiontest.New(t, lamp())
-	srv.SetLoss(sessiontest.Loss{Drop: 0.1, Seed: 1})
+	srv.SetNetwork(sessiontest.Network{Drop: 0.1, Seed: 1})
 	s := connect(t, srv, sdk.Config{Codecs: []string{"vp8"}})
 	tr := track(t, s, "main_video")
 	seen := map[uint16]bool{}

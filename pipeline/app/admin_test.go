@@ -103,7 +103,7 @@ func TestAdmin(t *testing.T) {
 	}
 
 	// A model that falls silent is idle: neither broken nor unready.
-	srv.Freeze()
+	srv.Show(sessiontest.Stopped)
 	probe(t, url+"/readyz", http.StatusOK, `"media":"idle"`)
 	if code := stop(); code != exitDone {
 		t.Errorf("exit %d:\n%s", code, v.err.String())

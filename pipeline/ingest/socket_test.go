@@ -266,7 +266,7 @@ func TestTrackOverALossyWire(t *testing.T) {
 			srv := sessiontest.New(t, model())
 			source := receiving(t, connect(t, srv, sdk.Config{Codecs: []string{"vp8"}}), FreezeLoss)
 			last := next(t, source).Seq
-			srv.SetLoss(sessiontest.Loss{Drop: tt.loss, Seed: 1})
+			srv.SetNetwork(sessiontest.Network{Drop: tt.loss, Seed: 1})
 			for begun := time.Now(); time.Since(begun) < 2*time.Second; {
 				f := next(t, source)
 				if !whole[fingerprint(f.Image())] {
@@ -278,7 +278,7 @@ func TestTrackOverALossyWire(t *testing.T) {
 				last = f.Seq
 			}
 			t.Logf("%d frames, %+v", last, source.Counts())
-			srv.SetLoss(sessiontest.Loss{})
+			srv.SetNetwork(sessiontest.Network{})
 			next(t, source)
 		})
 	}

@@ -144,7 +144,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.server.SetLoss(sessiontest.Loss{Drop: s.cfg.Loss})
+	s.server.SetNetwork(sessiontest.Network{Drop: s.cfg.Loss})
 	s.wg.Go(func() { s.show(ctx) })
 	s.wg.Go(func() { s.tell(ctx) })
 	return s, nil

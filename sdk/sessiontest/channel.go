@@ -118,6 +118,7 @@ type outbox struct {
 	latched bool
 	codec   wire.Codec
 	held    []wire.ServerMessage
+	late    *wire.Packet // goes behind the next one
 }
 
 // send sends a message in the connection's codec.
@@ -182,7 +183,20 @@ func (c *connection) write(m wire.ServerMessage) {
 		c.log.Error("message not sent: too large", "bytes", len(p.Data), "limit", limit)
 		return
 	}
+	if f, ok := c.session.srv.trouble.garbled(p.Channel, m); ok {
+		c.garble(ch, p, f)
+		return
+	}
+	c.transmit(ch, p)
+}
+
+// transmit puts a message on its channel. c.out.mu is held.
+func (c *connection) transmit(ch *channel, p wire.Packet) {
 	if err := ch.write(p.Text, p.Data); err != nil {
 		c.log.Debug("message not sent", "err", err)
+	}
+	if late := c.out.late; late != nil && late.Channel == p.Channel {
+		c.out.late = nil
+		c.transmit(ch, *late)
 	}
 }

@@ -2,25 +2,20 @@ package sessiontest
 
 import (
 	"bytes"
-	_ "embed" // the clips
+	"embed"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/pion/webrtc/v4/pkg/media/ivfreader"
 )
 
-// The clips: FFmpeg's test picture, 160×120, 30 fps, two seconds, with the number
-// of the frame (0 to 59) burnt in. The first frame is the only keyframe.
-var (
-	//go:embed testdata/loop.vp8.ivf
-	vp8Loop []byte
-	//go:embed testdata/loop.vp9.ivf
-	vp9Loop []byte
-	//go:embed testdata/loop.h264
-	h264Loop []byte
-)
+// clips are what testdata/generate makes.
+//
+//go:embed testdata/*.ivf testdata/*.h264
+var clips embed.FS
 
 // Clip is a piece of encoded video to be played in a loop. Its first frame is a
 // keyframe.
@@ -28,34 +23,79 @@ type Clip struct {
 	Codec  string
 	FPS    float64
 	Frames [][]byte // access units
+	// Numbered frames carry their number from 0 as user data, {"frame":17}.
+	Numbered bool
 }
 
 // TestClips are the same two seconds in VP8, H.264 and VP9, in this order: the
-// test picture of 160×120 at 30 fps with the number of the frame burnt in.
+// test picture of 160×120 at 30 fps, whose first frame is the only keyframe. The
+// number of a frame, 0 to 59, is in the picture, for [FrameNumber], and in the
+// metadata behind it.
 func TestClips() []*Clip { return []*Clip{VP8Clip(), H264Clip(), VP9Clip()} }
 
+// NegativeClips are the [TestClips] in inverted colours: an effect to see.
+func NegativeClips() []*Clip { return all("negative") }
+
 // VP8Clip is the test picture in VP8.
-func VP8Clip() *Clip { return ivfClip("vp8", vp8Loop) }
+func VP8Clip() *Clip { return embedded("loop", "vp8") }
 
 // VP9Clip is the test picture in VP9.
-func VP9Clip() *Clip { return ivfClip("vp9", vp9Loop) }
+func VP9Clip() *Clip { return embedded("loop", "vp9") }
 
 // H264Clip is the test picture in H.264, constrained baseline.
-func H264Clip() *Clip {
-	return &Clip{Codec: "h264", FPS: 30, Frames: splitAnnexB(h264Loop)}
-}
+func H264Clip() *Clip { return embedded("loop", "h264") }
 
 // SilenceClip is Opus without a sound, 20 ms at a time.
 func SilenceClip() *Clip {
-	return &Clip{Codec: "opus", FPS: 50, Frames: [][]byte{{0xf8, 0xff, 0xfe}}}
+	return &Clip{Codec: "opus", FPS: 50, Frames: [][]byte{silence()}}
 }
 
-func ivfClip(codec string, ivf []byte) *Clip {
-	frames, err := readIVF(ivf)
-	if err != nil {
-		panic(fmt.Sprintf("sessiontest: embedded clip: %v", err))
+// FrameNumber reads the number of a [TestClips] frame out of the picture: eight
+// squares of 16 pixels at the top left, the lowest bit first, light for 1. It is
+// given the luma plane, or any with one byte for a pixel, in the clip's own size.
+func FrameNumber(luma []byte, stride int) int {
+	const side, bits, middle = 16, 8, 128
+	n := 0
+	for bit := range bits {
+		if luma[side/2*stride+bit*side+side/2] >= middle {
+			n |= 1 << bit
+		}
 	}
-	return &Clip{Codec: codec, FPS: 30, Frames: frames}
+	return n
+}
+
+func all(name string) []*Clip {
+	return []*Clip{embedded(name, "vp8"), embedded(name, "h264"), embedded(name, "vp9")}
+}
+
+// embedded is a clip of testdata. One that is broken is a mistake of this
+// package.
+func embedded(name, codec string) *Clip {
+	path := "testdata/" + name + "." + codec + ".ivf"
+	if codec == "h264" {
+		path = "testdata/" + name + ".h264"
+	}
+	stream, err := clips.ReadFile(path)
+	if err != nil {
+		panic("sessiontest: " + err.Error())
+	}
+	c := &Clip{Codec: codec, FPS: 30, Numbered: true}
+	if codec == "h264" {
+		c.Frames = splitAnnexB(stream)
+		return c
+	}
+	if c.Frames, err = readIVF(stream); err != nil {
+		panic(fmt.Sprintf("sessiontest: %s: %v", path, err))
+	}
+	return c
+}
+
+// metadata is what goes with a frame of the clip.
+func (c *Clip) metadata(frame int) *Metadata {
+	if !c.Numbered {
+		return nil
+	}
+	return &Metadata{UserData: fmt.Appendf(nil, `{"frame":%d}`, frame)}
 }
 
 func readIVF(ivf []byte) ([][]byte, error) {
@@ -98,7 +138,7 @@ func (s *Server) play() {
 		if t.Direction != RecvOnly {
 			continue
 		}
-		o := &Output{srv: s, track: t, changed: make(chan struct{}, 1)}
+		o := &Output{srv: s, track: t, changed: make(chan struct{}, 1), playing: t.Loop}
 		s.outputs[t.Name] = o
 		if len(t.Loop) > 0 {
 			s.wg.Go(o.loop)
@@ -106,10 +146,34 @@ func (s *Server) play() {
 	}
 }
 
+// Play makes an output with a Loop play other clips from their first frames on.
+// They are of the Loop's rate. Who watches in a codec that has none sees nothing.
+func (o *Output) Play(clips []*Clip) {
+	o.mu.Lock()
+	o.playing = clips
+	for _, v := range o.viewers {
+		v.block()
+	}
+	o.mu.Unlock()
+	o.signal()
+}
+
+// take shows what a command brings, when the model has thought about it.
+func (s *Server) take(effect []*Clip) {
+	time.AfterFunc(s.model.EffectDelay, func() {
+		for _, t := range s.model.Tracks {
+			if t.Direction == RecvOnly && t.Kind == Video && len(t.Loop) > 0 {
+				s.outputs[t.Name].Play(effect)
+				return
+			}
+		}
+	})
+}
+
 // loop plays the track's clips to whoever watches; for nobody, it sleeps. Who
 // needs a keyframe makes the clip start over.
 func (o *Output) loop() {
-	positions := make([]int, len(o.track.Loop))
+	positions := map[string]int{} // in the clips, by codec
 	interval := time.Duration(float64(time.Second) / o.track.Loop[0].FPS)
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -138,18 +202,21 @@ func (o *Output) changedIf(asleep bool) <-chan struct{} {
 	return nil
 }
 
-func (o *Output) playFrame(demand []Demand, positions []int) {
+func (o *Output) playFrame(demand []Demand, positions map[string]int) {
 	pts := time.Since(o.srv.started)
+	o.mu.Lock()
+	playing := o.playing
+	o.mu.Unlock()
 	for _, d := range demand {
-		for i, clip := range o.track.Loop {
-			if clip.Codec != d.Codec {
-				continue
-			}
-			if d.Keyframe {
-				positions[i] = 0
-			}
-			o.Send(Sample{Codec: clip.Codec, Data: clip.Frames[positions[i]], PTS: pts, Keyframe: positions[i] == 0})
-			positions[i] = (positions[i] + 1) % len(clip.Frames)
+		i := slices.IndexFunc(playing, func(c *Clip) bool { return c.Codec == d.Codec })
+		if i < 0 {
+			continue
 		}
+		clip, n := playing[i], positions[d.Codec]
+		if d.Keyframe || n >= len(clip.Frames) {
+			n = 0
+		}
+		o.Send(Sample{Codec: clip.Codec, Data: clip.Frames[n], PTS: pts, Keyframe: n == 0, Metadata: clip.metadata(n)})
+		positions[d.Codec] = (n + 1) % len(clip.Frames)
 	}
 }

@@ -61,7 +61,7 @@ func (x *session) clip(seconds float64, kind string) (ready *wire.ClipReady, rea
 	boundary := now.Truncate(r.cfg.Chunk) + r.cfg.Chunk
 	return &wire.ClipReady{
 		SessionId: r.id, Kind: kind, StartMarker: start, EndMarker: now.Seconds(), NowMarker: now.Seconds(),
-		PredictedReadyAtMs: time.Now().Add(boundary - now).UnixMilli(),
+		PredictedReadyAtMs: x.srv.now().Add(boundary - now).UnixMilli(),
 		PlaylistUrl:        fmt.Sprintf("/clips?session_id=%s&start=%.3f&end=%.3f", r.id, start, now.Seconds()),
 	}, ""
 }

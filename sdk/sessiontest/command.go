@@ -124,6 +124,15 @@ func (x *session) perform(connection uint32, name string, args map[string]any) (
 	checked, _ := cmd.check(args)
 	x.srv.counters.add(labelled("runtime_commands_total", "command", name, "outcome", "accepted"))
 	x.note(eventCommand, object{"name": name, "args": scalars(checked), "conn_id": connection})
+	reply, err := x.answer(connection, cmd, checked)
+	if err == nil && cmd.Effect != nil {
+		x.srv.take(cmd.Effect)
+	}
+	return reply, err
+}
+
+// answer is the handler's.
+func (x *session) answer(connection uint32, cmd Command, checked map[string]any) (*Message, error) {
 	handle := cmd.Handle
 	if handle == nil {
 		handle = x.srv.model.Handle
@@ -132,12 +141,12 @@ func (x *session) perform(connection uint32, name string, args map[string]any) (
 		return nil, nil //nolint:nilnil // a bare ack
 	}
 	reply, err := guarded(x.ctx, &Call{
-		Server: x.srv, Session: x.id, Connection: connection, Name: name, Args: x.resolveAll(checked),
+		Server: x.srv, Session: x.id, Connection: connection, Name: cmd.Name, Args: x.resolveAll(checked),
 	}, handle)
 	if err != nil {
 		told := asCommandError(err)
 		x.note(eventError, object{"message": fmt.Sprintf("command handler failed (%s: %s)", told.Code, told.Message), "conn_id": connection})
-		x.log.Warn("command failed", "command", name, "err", err)
+		x.log.Warn("command failed", "command", cmd.Name, "err", err)
 	}
 	return reply, err
 }

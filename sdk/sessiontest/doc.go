@@ -19,7 +19,17 @@
 // /sessions, several sessions) at the same time. All sessions look at the same
 // model: a [Sample] goes to whoever watches its track.
 //
-// Trouble is made on demand: [Server.Fail] and [Server.Delay] for HTTP,
-// [Server.SetLoss] for packets, [Server.Drop], [Server.Mute], [Server.Freeze] and
-// [Server.EndSessions] for whole connections and sessions.
+// [Config.Recording] lets clients fetch clips, [Model.Step] makes a model that is
+// stepped ([StepModel] is one to try that with), [Config.StepResults] keeps what
+// its steps put out. [TestClips] are pictures that say their number, and
+// [Command.Effect] is another clip that a command brings.
+//
+// Trouble is made on demand, from a test or over HTTP. What lasts is a [Trouble]:
+// [Server.SetTrouble] sets all of it (PUT, GET and DELETE /_trouble), and a part of
+// it is set by [Server.Fail] and [Server.Delay] for answers over HTTP,
+// [Server.Garble] for messages, [Server.SetNetwork] for media packets and
+// [Server.Show] for pictures. What happens once is a method, and POST
+// /_trouble/NAME: [Server.Drop] (drop), [Server.Mute] (mute), [Server.EndSessions]
+// (end, with ?reason=), [Server.Moderate] (moderate), [Server.Crash] (crash) and
+// [Server.Restart] (restart), [Server.ExpireTokens] (expire_tokens).
 package sessiontest

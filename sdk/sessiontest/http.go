@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Route names a route for [Server.Fail], as method and pattern.
+// Route names a route for [Trouble], as method and pattern.
 type Route string
 
 // The routes of both kinds of server.
@@ -46,6 +49,10 @@ const (
 	RouteCandidates Route = "POST /sessions/{sid}/transport/webrtc/connections/{cid}/ice_candidates"
 )
 
+func routeNames() []Route {
+	return slices.Collect(maps.Keys((&Server{}).routes()))
+}
+
 // maxBody bounds the JSON that a request may bring: an offer is some kilobytes.
 const maxBody = 1 << 20
 
@@ -55,6 +62,10 @@ func (s *Server) handler() http.Handler {
 	for route, serve := range s.routes() {
 		mux.HandleFunc(string(route), s.troubled(route, serve))
 	}
+	mux.HandleFunc("GET /_trouble", s.getTrouble)
+	mux.HandleFunc("PUT /_trouble", s.putTrouble)
+	mux.HandleFunc("DELETE /_trouble", s.deleteTrouble)
+	mux.HandleFunc("POST /_trouble/{event}", s.makeTrouble)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not Found") })
 	return crossOrigin(mux)
 }
@@ -77,6 +88,9 @@ func (s *Server) routes() map[Route]http.HandlerFunc {
 // troubled lets faults hit a route.
 func (s *Server) troubled(route Route, serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if now := s.now(); time.Since(now).Abs() > time.Second {
+			w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+		}
 		if f, ok := s.trouble.next(route); ok && f.hit(w, r) {
 			return
 		}

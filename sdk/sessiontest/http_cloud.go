@@ -99,7 +99,7 @@ func (s *Server) mintToken(w http.ResponseWriter, r *http.Request) {
 			scope.limit = time.Duration(*seconds) * time.Second
 		}
 	}
-	answer(w, http.StatusOK, object{"jwt": s.mint(scope), "expires_at": time.Now().Add(tokenTTL).Unix()})
+	answer(w, http.StatusOK, object{"jwt": s.mint(scope), "expires_at": s.now().Add(tokenTTL).Unix()})
 }
 
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) {

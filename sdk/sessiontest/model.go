@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/reactorpipe/reactorpipe/sdk/wire"
 )
@@ -24,6 +25,9 @@ type Model struct {
 	Commands []Command
 	// Messages that the model may send; for the schema only.
 	Messages []MessageType
+
+	// EffectDelay is how long after a command its Effect shows.
+	EffectDelay time.Duration
 
 	// Handle answers commands that have no Handle of their own. Without it they
 	// are acknowledged.
@@ -95,6 +99,9 @@ type Command struct {
 	Reply string
 	// Moderate is the mark of the schema.
 	Moderate bool
+	// Effect is what the first output with a Loop plays once the command was
+	// carried out, [Model.EffectDelay] later.
+	Effect []*Clip
 	// Handle answers the command: with a message, with nil for a bare ack, or
 	// with an error. A [CommandError] reaches the client as it is, any other
 	// error and a panic as "internal_error".

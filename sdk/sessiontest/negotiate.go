@@ -151,11 +151,11 @@ func (c *connection) mediaEngine(mapping []trackMapping) (*webrtc.MediaEngine, e
 	return media, nil
 }
 
-// interceptors, the one nearest to the wire first: loss, so that lost packets
+// interceptors, the one nearest to the wire first: the network, so that lost packets
 // are there to be asked for; then what repairs and reports.
 func (c *connection) interceptors(media *webrtc.MediaEngine) (*interceptor.Registry, error) {
 	r := &interceptor.Registry{}
-	r.Add(&lossFactory{trouble: &c.session.srv.trouble})
+	r.Add(&networkFactory{trouble: &c.session.srv.trouble})
 	if err := webrtc.ConfigureNackWithOptions(media, r, []nack.GeneratorOption{nack.GeneratorInterval(nackInterval)}); err != nil {
 		return nil, err
 	}

@@ -44,8 +44,10 @@ type Output struct {
 	track   Track
 	changed chan struct{}
 
-	mu      sync.Mutex // guards viewers
-	viewers []viewer
+	mu        sync.Mutex // guards what follows
+	viewers   []viewer
+	playing   []*Clip           // the loop, or what took its place
+	keyframes map[string]Sample // the last of each codec
 }
 
 // viewer takes the samples of an output: a connection's sender or a recording.
@@ -75,9 +77,6 @@ func (o *Output) Track() Track { return o.track }
 // not wait: a connection that does not keep up loses it, and the pictures up to
 // the next keyframe.
 func (o *Output) Send(s Sample) {
-	if o.srv.frozen.Load() {
-		return
-	}
 	if s.Codec == "" {
 		s.Codec = o.track.Codecs[0]
 	}
@@ -87,6 +86,13 @@ func (o *Output) Send(s Sample) {
 		return
 	}
 	s.Data = slices.Clone(s.Data)
+	if s, ok := o.shown(s); ok {
+		o.hand(s)
+	}
+}
+
+// hand gives a sample to all viewers. o.mu is held.
+func (o *Output) hand(s Sample) {
 	for _, v := range o.viewers {
 		v.offer(s)
 	}

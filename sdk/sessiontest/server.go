@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -23,7 +22,6 @@ type Server struct {
 	outputs  map[string]*Output
 	started  time.Time
 	trouble  trouble
-	frozen   atomic.Bool
 	journal  journal
 	results  results
 	counters counters

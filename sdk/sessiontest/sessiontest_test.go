@@ -477,7 +477,7 @@ func TestLossIsRepaired(t *testing.T) {
 	}
 	out.Send(sessiontest.Sample{Data: frames[0], Keyframe: true})
 	c.frame("main_video")
-	srv.SetLoss(sessiontest.Loss{Drop: 0.1, Reorder: 0.1, Duplicate: 0.1, Seed: 1})
+	srv.SetNetwork(sessiontest.Network{Drop: 0.1, Reorder: 0.1, Duplicate: 0.1, Seed: 1})
 	tick := time.NewTicker(3 * time.Millisecond)
 	defer tick.Stop()
 	const packets = 300
@@ -515,11 +515,11 @@ func TestFreeze(t *testing.T) {
 	c := connect(t, srv, clientConfig{tracks: []clientTrack{video("main_video")}})
 	c.resume("main_video")
 	c.frame("main_video")
-	srv.Freeze()
+	srv.Show(sessiontest.Stopped)
 	for c.drained("main_video") > 0 { // what was on its way
 		<-time.After(50 * time.Millisecond) // more than a picture's time
 	}
-	srv.Thaw()
+	srv.Show(sessiontest.Live)
 	if p := c.frame("main_video")[0]; !isVP8Keyframe(p) {
 		t.Errorf("it goes on without a keyframe: % x", p.payload[:5])
 	}

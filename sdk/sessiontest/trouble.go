@@ -1,47 +1,115 @@
 package sessiontest
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/pion/interceptor"
-	"github.com/pion/rtp"
+	"github.com/reactorpipe/reactorpipe/sdk/wire"
 )
 
-// trouble is what a test makes go wrong.
+// Trouble is all that goes wrong at a time. The zero Trouble is none. Its JSON
+// form, which PUT /_trouble takes and GET /_trouble gives, has these names:
+//
+//	{
+//	  "http":     {"POST /start_session": [{"status": 429, "retry_after": "7", "times": 1}]},
+//	  "messages": {"control": [{"of": "clip_ready", "delay": "2s"}]},
+//	  "network":  {"drop": 0.05, "delay": "40ms", "jitter": "10ms", "bandwidth": 1000000},
+//	  "show":     "black",
+//	  "clock_skew": "-1h"
+//	}
+type Trouble struct {
+	// HTTP has the faults of each route, by its [Route]. They queue up: the next
+	// one begins when the one before it has hit often enough.
+	HTTP map[Route][]Fault `json:"http,omitempty"`
+	// Messages has the faults of each data channel, which queue up as well.
+	Messages map[wire.Channel][]MessageFault `json:"messages,omitempty"`
+	// Network is what happens to the media packets that the server sends.
+	Network Network `json:"network,omitzero"`
+	// Show says what the outputs show.
+	Show Showing `json:"show,omitempty"`
+	// ClockSkew is how far the server's clock is ahead: in the Date of its
+	// answers, and in what it says about expiry and clips.
+	ClockSkew time.Duration `json:"clock_skew,omitempty"`
+}
+
+func (t Trouble) validate() error {
+	for route, faults := range t.HTTP {
+		if !slices.Contains(routeNames(), route) {
+			return fmt.Errorf("http: %q is no route", route)
+		}
+		for _, f := range faults {
+			if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
+				return fmt.Errorf("http: %s: status: must be 200 to 599, got %d", route, f.Status)
+			}
+		}
+	}
+	for channel := range t.Messages {
+		if channel != wire.DataChannel && channel != wire.ControlChannel {
+			return fmt.Errorf("messages: %q is no channel", channel)
+		}
+	}
+	if err := t.Network.validate(); err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	if !slices.Contains(showings(), t.Show) {
+		return fmt.Errorf("show: must be one of %q, got %q", showings(), t.Show)
+	}
+	return nil
+}
+
+// trouble is what goes wrong now.
 type trouble struct {
 	mu     sync.Mutex // guards what follows
-	faults map[Route][]*Fault
-	loss   Loss
+	now    Trouble
 	random *rand.Rand
 }
 
-// Fault is what a route does instead of its duty.
-type Fault struct {
-	// Status to answer with; 0 does the duty, after Delay.
-	Status int
-	// RetryAfter, in seconds, is the header of that name if it is not empty.
-	RetryAfter string
-	// Body of the answer; {"detail": "<status text>"} if empty.
-	Body string
-	// Delay before anything happens.
-	Delay time.Duration
-	// Times is how many requests it hits; 0: all to come.
-	Times int
+// SetTrouble makes this go wrong from now on, and nothing else. What it says
+// about itself that makes no sense is an error, and changes nothing.
+func (s *Server) SetTrouble(t Trouble) error {
+	if err := t.validate(); err != nil {
+		return err
+	}
+	t.HTTP, t.Messages = cloneQueues(t.HTTP), cloneQueues(t.Messages)
+	s.trouble.mu.Lock()
+	s.trouble.now = t
+	s.trouble.random = t.Network.source()
+	s.trouble.mu.Unlock()
+	s.reshow()
+	return nil
 }
 
-// Fail makes a route misbehave. Faults of the same route queue up: the next one
-// begins when the one before it has hit often enough.
+// Trouble is what goes wrong now, without the faults that have hit.
+func (s *Server) Trouble() Trouble {
+	s.trouble.mu.Lock()
+	defer s.trouble.mu.Unlock()
+	t := s.trouble.now
+	t.HTTP, t.Messages = cloneQueues(t.HTTP), cloneQueues(t.Messages)
+	return t
+}
+
+func cloneQueues[K comparable, V any](queues map[K][]V) map[K][]V {
+	queues = maps.Clone(queues)
+	for k, q := range queues {
+		queues[k] = slices.Clone(q)
+	}
+	return queues
+}
+
+// Fail adds a fault to a route.
 func (s *Server) Fail(r Route, f Fault) {
 	s.trouble.mu.Lock()
 	defer s.trouble.mu.Unlock()
-	if s.trouble.faults == nil {
-		s.trouble.faults = map[Route][]*Fault{}
+	if s.trouble.now.HTTP == nil {
+		s.trouble.now.HTTP = map[Route][]Fault{}
 	}
-	s.trouble.faults[r] = append(s.trouble.faults[r], &f)
+	s.trouble.now.HTTP[r] = append(s.trouble.now.HTTP[r], f)
 }
 
 // Delay makes a route slow.
@@ -51,97 +119,33 @@ func (s *Server) Delay(r Route, d time.Duration) { s.Fail(r, Fault{Delay: d}) }
 func (s *Server) Heal(r Route) {
 	s.trouble.mu.Lock()
 	defer s.trouble.mu.Unlock()
-	delete(s.trouble.faults, r)
+	delete(s.trouble.now.HTTP, r)
 }
 
-// next takes the fault that hits a request.
-func (t *trouble) next(r Route) (Fault, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	queue := t.faults[r]
-	if len(queue) == 0 {
-		return Fault{}, false
-	}
-	f := *queue[0]
-	if queue[0].Times == 1 {
-		t.faults[r] = slices.Delete(queue, 0, 1)
-	} else if queue[0].Times > 1 {
-		queue[0].Times--
-	}
-	return f, true
-}
-
-// hit does what a fault does to a request and says whether that was all.
-func (f Fault) hit(w http.ResponseWriter, r *http.Request) bool {
-	select {
-	case <-time.After(f.Delay):
-	case <-r.Context().Done():
-		return true
-	}
-	if f.Status == 0 {
-		return false
-	}
-	if f.RetryAfter != "" {
-		w.Header().Set("Retry-After", f.RetryAfter)
-	}
-	switch {
-	case f.Body != "":
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(f.Status)
-		_, _ = w.Write([]byte(f.Body))
-	case f.Status == http.StatusAccepted:
-		w.WriteHeader(f.Status)
-	default:
-		refuse(w, f.Status, http.StatusText(f.Status))
-	}
-	return true
-}
-
-// Loss is what happens to the RTP packets that the server sends, repairs
-// included. Each part is a probability from 0 to 1.
-type Loss struct {
-	Drop float64
-	// Duplicate sends the packet twice. SRTP's replay protection takes the
-	// second one out before a receiver sees it.
-	Duplicate float64
-	Reorder   float64 // the packet changes places with the next one
-	// Seed makes a run repeatable, as far as the timing allows.
-	Seed uint64
-}
-
-// SetLoss changes what happens to the packets from now on.
-func (s *Server) SetLoss(l Loss) {
+// Garble adds a fault to the messages of a channel.
+func (s *Server) Garble(c wire.Channel, f MessageFault) {
 	s.trouble.mu.Lock()
 	defer s.trouble.mu.Unlock()
-	s.trouble.loss = l
-	s.trouble.random = rand.New(rand.NewPCG(l.Seed, l.Seed))
+	if s.trouble.now.Messages == nil {
+		s.trouble.now.Messages = map[wire.Channel][]MessageFault{}
+	}
+	s.trouble.now.Messages[c] = append(s.trouble.now.Messages[c], f)
 }
 
-// fate is what becomes of one packet.
-type fate struct{ drop, duplicate, reorder bool }
-
-func (t *trouble) fate() fate {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.random == nil {
-		return fate{}
-	}
-	return fate{
-		drop:      t.random.Float64() < t.loss.Drop,
-		duplicate: t.random.Float64() < t.loss.Duplicate,
-		reorder:   t.random.Float64() < t.loss.Reorder,
-	}
+// SetNetwork changes what happens to the media packets from now on.
+func (s *Server) SetNetwork(n Network) {
+	s.trouble.mu.Lock()
+	defer s.trouble.mu.Unlock()
+	s.trouble.now.Network = n
+	s.trouble.random = n.source()
 }
 
-// Freeze throws away all samples: connections stay up, pictures stop.
-func (s *Server) Freeze() { s.frozen.Store(true) }
-
-// Thaw lets samples pass again, from the next keyframe on, which it asks for.
-func (s *Server) Thaw() {
-	for _, o := range s.outputs {
-		o.restart()
-	}
-	s.frozen.Store(false)
+// Show changes what the outputs show, from the next picture on.
+func (s *Server) Show(w Showing) {
+	s.trouble.mu.Lock()
+	s.trouble.now.Show = w
+	s.trouble.mu.Unlock()
+	s.reshow()
 }
 
 // Drop cuts all connections without a word: the server forgets them and their
@@ -164,72 +168,55 @@ func (s *Server) Mute() {
 	}
 }
 
-// lossFactory makes the interceptor that loses packets.
-type lossFactory struct{ trouble *trouble }
-
-func (f *lossFactory) NewInterceptor(string) (interceptor.Interceptor, error) {
-	return &lossInterceptor{trouble: f.trouble}, nil
+// ExpireTokens ends the life of all tokens.
+func (s *Server) ExpireTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.tokens)
 }
 
-type lossInterceptor struct {
-	interceptor.NoOp
-	trouble *trouble
+// now is the time as the server's clock has it.
+func (s *Server) now() time.Time {
+	s.trouble.mu.Lock()
+	defer s.trouble.mu.Unlock()
+	return time.Now().Add(s.trouble.now.ClockSkew)
 }
 
-// BindLocalStream stands between the stream and the wire.
-func (i *lossInterceptor) BindLocalStream(_ *interceptor.StreamInfo, w interceptor.RTPWriter) interceptor.RTPWriter {
-	l := &lossyWriter{trouble: i.trouble, wire: w}
-	return interceptor.RTPWriterFunc(l.write)
+// duration is a time.Duration as people write it.
+type duration time.Duration
+
+func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+func (d *duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = duration(v)
+	return err
 }
 
-// lossyWriter loses, repeats and swaps the packets of one stream.
-type lossyWriter struct {
-	trouble *trouble
-	wire    interceptor.RTPWriter
-
-	mu   sync.Mutex // guards late
-	late *latePacket
+// strictly decodes JSON that has no members but those of v.
+func strictly(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
 }
 
-type latePacket struct {
-	header     rtp.Header
-	payload    []byte
-	attributes interceptor.Attributes
+// MarshalJSON writes the skew as people do.
+func (t Trouble) MarshalJSON() ([]byte, error) {
+	type plain Trouble
+	return json.Marshal(struct {
+		plain
+		ClockSkew duration `json:"clock_skew,omitempty"`
+	}{plain(t), duration(t.ClockSkew)})
 }
 
-func (l *lossyWriter) write(h *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
-	f := l.trouble.fate()
-	if f.drop {
-		return h.MarshalSize() + len(payload), nil
-	}
-	if f.reorder && l.keep(h, payload, a) {
-		return h.MarshalSize() + len(payload), nil
-	}
-	n, err := l.wire.Write(h, payload, a)
-	if err == nil && f.duplicate {
-		_, err = l.wire.Write(h, payload, a)
-	}
-	if late := l.take(); late != nil && err == nil {
-		_, err = l.wire.Write(&late.header, late.payload, late.attributes)
-	}
-	return n, err
-}
-
-// keep holds a packet back until the next one has gone; one at a time.
-func (l *lossyWriter) keep(h *rtp.Header, payload []byte, a interceptor.Attributes) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.late != nil {
-		return false
-	}
-	l.late = &latePacket{h.Clone(), slices.Clone(payload), a}
-	return true
-}
-
-func (l *lossyWriter) take() *latePacket {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	late := l.late
-	l.late = nil
-	return late
+// UnmarshalJSON reads what MarshalJSON writes.
+func (t *Trouble) UnmarshalJSON(b []byte) error {
+	type plain Trouble
+	v := struct {
+		*plain
+		ClockSkew duration `json:"clock_skew"`
+	}{plain: (*plain)(t)}
+	err := strictly(b, &v)
+	t.ClockSkew = time.Duration(v.ClockSkew)
+	return err
 }

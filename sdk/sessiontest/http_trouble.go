@@ -1,0 +1,63 @@
+package sessiontest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+)
+
+// getTrouble, putTrouble and deleteTrouble let a program from outside make a
+// [Trouble]; what it does to other routes it does not do to these.
+func (s *Server) getTrouble(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.Trouble())
+}
+
+func (s *Server) putTrouble(w http.ResponseWriter, r *http.Request) {
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		refuse(w, http.StatusRequestEntityTooLarge, "body too large")
+		return
+	}
+	var t Trouble
+	if err = json.Unmarshal(b, &t); err == nil {
+		err = s.SetTrouble(t)
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, s.Trouble())
+}
+
+func (s *Server) deleteTrouble(w http.ResponseWriter, _ *http.Request) {
+	if err := s.SetTrouble(Trouble{}); err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// makeTrouble makes what happens once: drop, mute, end (with ?reason=), moderate,
+// crash, restart, expire_tokens.
+func (s *Server) makeTrouble(w http.ResponseWriter, r *http.Request) {
+	switch r.PathValue("event") {
+	case "drop":
+		s.Drop()
+	case "mute":
+		s.Mute()
+	case "end":
+		s.EndSessions(r.URL.Query().Get("reason"))
+	case "moderate":
+		s.Moderate()
+	case "crash":
+		s.Crash()
+	case "restart":
+		s.Restart()
+	case "expire_tokens":
+		s.ExpireTokens()
+	default:
+		refuse(w, http.StatusNotFound, "no such trouble; there are drop, mute, end, moderate, crash, restart, expire_tokens")
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,63 @@
+package sessiontest
+
+// Showing is what outputs show instead of their pictures. Sound is not touched,
+// except that nothing at all is sent while they are [Stopped].
+type Showing string
+
+// What outputs may show.
+const (
+	Live    Showing = ""        // what the model sends
+	Stopped Showing = "stopped" // nothing: connections stay up, packets stop
+	Still   Showing = "still"   // the last keyframe, over and over
+	Black   Showing = "black"   // a black picture of 160×120
+	Large   Showing = "large"   // the test picture in 320×240: another resolution
+)
+
+func showings() []Showing { return []Showing{Live, Stopped, Still, Black, Large} }
+
+// reshow makes every viewer wait for a keyframe of what is shown now.
+func (s *Server) reshow() {
+	for _, o := range s.outputs {
+		o.restart()
+	}
+}
+
+func (s *Server) showing() Showing {
+	s.trouble.mu.Lock()
+	defer s.trouble.mu.Unlock()
+	return s.trouble.now.Show
+}
+
+// shown is what becomes of a sample, if anything. A codec that there is no such
+// picture in shows nothing. o.mu is held.
+func (o *Output) shown(s Sample) (Sample, bool) {
+	w := o.srv.showing()
+	if w == Live || w != Stopped && o.track.Kind == Audio {
+		if s.Keyframe && o.track.Kind == Video {
+			o.keep(s)
+		}
+		return s, true
+	}
+	switch w {
+	case Still:
+		k, ok := o.keyframes[s.Codec]
+		k.PTS = s.PTS
+		return k, ok
+	case Black, Large:
+		for _, c := range all(string(w)) {
+			if c.Codec == s.Codec {
+				return Sample{Codec: s.Codec, Data: c.Frames[0], PTS: s.PTS, Keyframe: true}, true
+			}
+		}
+	case Live, Stopped:
+	}
+	return s, false
+}
+
+// keep remembers a keyframe. o.mu is held.
+func (o *Output) keep(s Sample) {
+	if o.keyframes == nil {
+		o.keyframes = map[string]Sample{}
+	}
+	o.keyframes[s.Codec] = s
+}
