@@ -364,6 +364,20 @@ func TestLoadReadsFiles(t *testing.T) {
 	}
 }
 
+// A file that takes itself in gets its own text, once: what comes out of a
+// variable is never looked at again.
+func TestAFileThatTakesItselfIn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipeline.yaml")
+	const text = "session: {model: a/b, api_key: \"${file:pipeline.yaml}\"}\nsources: {cam: {file: x}}\nsinks: [{name: n, type: discard}]\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Load(path, testRegistry(), Options{})
+	if err != nil || s.Sessions[0].APIKey+"\n" != text {
+		t.Errorf("got %v, %+v", err, s)
+	}
+}
+
 func mustLoad(t *testing.T, text string, opt Options) *Spec {
 	t.Helper()
 	s, err := Parse("pipeline.yaml", []byte(text), testRegistry(), opt)
