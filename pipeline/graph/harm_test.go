@@ -28,13 +28,19 @@ func TestAStageHarmsOnlyItself(t *testing.T) {
 		log    string
 		metric string
 	}{
-		{"panics", func(context.Context, *pipeline.Frame) error { panic("oh") }, 0,
-			`msg=panicked node=bad err="panic: oh"`, `frames_dropped_total{node="bad",pipeline="test",reason="panic"} 200`},
-		{"fails on every frame", func(context.Context, *pipeline.Frame) error { return errors.New("boom") }, 0,
-			"msg=failed node=bad err=boom", `frames_dropped_total{node="bad",pipeline="test",reason="error"} 200`},
-		{"releases what it is lent", func(_ context.Context, f *pipeline.Frame) error { return f.Release() }, 0,
+		{
+			"panics", func(context.Context, *pipeline.Frame) error { panic("oh") }, 0,
+			`msg=panicked node=bad err="panic: oh"`, `frames_dropped_total{node="bad",pipeline="test",reason="panic"} 200`,
+		},
+		{
+			"fails on every frame", func(context.Context, *pipeline.Frame) error { return errors.New("boom") }, 0,
+			"msg=failed node=bad err=boom", `frames_dropped_total{node="bad",pipeline="test",reason="error"} 200`,
+		},
+		{
+			"releases what it is lent", func(_ context.Context, f *pipeline.Frame) error { return f.Release() }, 0,
 			`msg=panicked node=bad err="panic: pipeline: a frame that is lent is not released: Keep it, and release that"`,
-			`panics_total{node="bad",pipeline="test"} 200`},
+			`panics_total{node="bad",pipeline="test"} 200`,
+		},
 		{"numbers frames anew", func(_ context.Context, f *pipeline.Frame) error {
 			f.Seq, f.PTS = 1000-f.Seq, -f.PTS
 			return nil
@@ -43,8 +49,10 @@ func TestAStageHarmsOnlyItself(t *testing.T) {
 			keeps = append(keeps, f.Keep())
 			return nil
 		}, 200, `msg="keeps frames and does not release them" node=bad kept=`, `kept_frames{node="bad",pipeline="test"} 200`},
-		{"takes the pixels away", func(_ context.Context, f *pipeline.Frame) error { return f.Drop("mine") }, 0,
-			"", `frames_in_total{node="bad",pipeline="test"} 200`},
+		{
+			"takes the pixels away", func(_ context.Context, f *pipeline.Frame) error { return f.Drop("mine") }, 0,
+			"", `frames_in_total{node="bad",pipeline="test"} 200`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -186,8 +194,10 @@ func TestPanicsInNewAndCloseAreErrors(t *testing.T) {
 	r.addSink("show", "look", panickyCloser{})
 	got := r.collect("out", "look")
 	err = r.build().Run(t.Context())
-	if want := "stage \"look\": close: panic: oh\nsink \"show\": close: panic: oh"; err == nil || err.Error() != want {
-		t.Errorf("Close: %v\nwant %s", err, want)
+	for _, want := range []string{`stage "look": close: panic: oh`, `sink "show": close: panic: oh`} {
+		if err == nil || !slices.Contains(strings.Split(err.Error(), "\n"), want) {
+			t.Errorf("Close: %v\nwant %s", err, want)
+		}
 	}
 	if len(got.all()) != 3 {
 		t.Errorf("%v", got.all())

@@ -50,8 +50,8 @@ func (g *Graph) Reload(ctx context.Context, spec *config.Spec) (Changes, error) 
 		return Changes{}, err
 	}
 	c, err := g.reload(ctx, spec)
-	var taken *portTaken
-	if !errors.As(err, &taken) {
+	taken, ok := errors.AsType[*portTaken](err)
+	if !ok {
 		return c.did, err
 	}
 	// The port may be that of a sink which goes: let it go first.

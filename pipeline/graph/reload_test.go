@@ -306,8 +306,10 @@ func TestABadVersionChangesNothing(t *testing.T) {
 		change func(*config.Spec)
 		want   string
 	}{
-		{"a stage that cannot be made", func(s *config.Spec) { s.Stages[0].Config = &dial{Size: -1} },
-			`p.yaml:7: stage "look": load model.onnx: no such file`},
+		{
+			"a stage that cannot be made", func(s *config.Spec) { s.Stages[0].Config = &dial{Size: -1} },
+			`p.yaml:7: stage "look": load model.onnx: no such file`,
+		},
 		{"a stage that panics as it is made", func(s *config.Spec) {
 			s.Stages[0].Config = &dial{Size: 3}
 			s.Stages[0].Type.Build = func(pipeline.Env, any) (pipeline.Stage, error) { panic("oh") }
@@ -326,14 +328,18 @@ func TestABadVersionChangesNothing(t *testing.T) {
 			s.Sources = []config.Source{s.Sources[0]}
 			s.Sources[0].Line, s.Sources[0].Config = 3, &dial{Size: 1}
 		}, `p.yaml:3: source "cam" changed, and that needs a restart`},
-		{"sessions", func(s *config.Spec) { s.Sessions = []config.Session{{Name: "main", Line: 2, Model: "reactor/x2"}} },
-			`p.yaml:2: session "main" changed, and that needs a restart`},
+		{
+			"sessions", func(s *config.Spec) { s.Sessions = []config.Session{{Name: "main", Line: 2, Model: "reactor/x2"}} },
+			`p.yaml:2: session "main" changed, and that needs a restart`,
+		},
 		{"sources that come and go", func(s *config.Spec) {
 			s.Sources = []config.Source{s.Sources[0]}
 			s.Sources[0].Line, s.Sources[0].Name = 4, "other"
 		}, "p.yaml:4: source \"other\" changed, and that needs a restart\np.yaml:1: source \"cam\" is gone: it changed, and that needs a restart"},
-		{"name and slots", func(s *config.Spec) { s.Name, s.MaxInFlight = "new", 5 },
-			"p.yaml:1: name changed, and that needs a restart\np.yaml:1: max_in_flight changed, and that needs a restart"},
+		{
+			"name and slots", func(s *config.Spec) { s.Name, s.MaxInFlight = "new", 5 },
+			"p.yaml:1: name changed, and that needs a restart\np.yaml:1: max_in_flight changed, and that needs a restart",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -580,6 +586,56 @@ func TestABranchWhoseSourceHasEndedStaysAsItIs(t *testing.T) {
 		g.end(t)
 		if n := g.Stats().Sources[1].Out; uint64(len(got.all())) != n || ended.closed.Load() != 2 {
 			t.Errorf("%d of %d frames, closed %d times", len(got.all()), n, ended.closed.Load())
+		}
+	})
+}
+
+// What a condition said, and when it was acted on, outlives the sink.
+func TestATriggerOutlivesItsSink(t *testing.T) {
+	for _, tt := range []struct {
+		name, when string
+		want       []uint64
+	}{
+		{"the same condition", "frame.seq >= 3", []uint64{3}},
+		{"another condition", "frame.seq >= 2", []uint64{3, 6}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, 2)
+				r.camera("cam", 0)
+				got := r.collect("steer", "cam", func(s *config.Sink) {
+					s.Config, s.Edge, s.When = &dial{}, pipeline.Rise, when(t, "frame.seq >= 3", nil)
+				})
+				g := r.begin(t)
+				did := g.reload(t, r.version(func(s *config.Spec) {
+					s.Sinks[0].Config, s.Sinks[0].When = &dial{Size: 1}, when(t, tt.when, nil)
+				}))
+				g.end(t)
+				if diff := cmp.Diff([]string{"steer"}, did.Rebuilt); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(tt.want, got.all()); diff != "" {
+					t.Errorf("acted on (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestANewDeadlineHoldsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2)
+		r.camera("cam", 0)
+		h := &hanging{release: make(chan struct{}), on: func(seq uint64) bool { return seq == 12 }}
+		r.stageOf("look", "cam", func(pipeline.Env) pipeline.Stage { return h }, func(s *config.Stage) { s.Deadline = time.Hour })
+		got := r.collect("out", "look")
+		g := r.begin(t)
+		g.reload(t, r.version(func(s *config.Spec) { s.Stages[0].Deadline = 2 * period }))
+		time.Sleep(10 * period)
+		close(h.release)
+		g.end(t)
+		if n := g.Stats().Stages[0].Dropped["deadline"]; n != 1 || len(got.all()) < 15 {
+			t.Errorf("%d calls given up, frames %v", n, got.all())
 		}
 	})
 }

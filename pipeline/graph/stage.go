@@ -174,8 +174,7 @@ func (n *node) fault(f *pipeline.Frame, err error) reason {
 	if n.graph.aborted() {
 		return draining
 	}
-	var p *panicError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*panicError](err); ok {
 		n.counts.panics.Add(1)
 		n.faults.report("panicked", err, "seq", f.Seq, "stack", string(p.stack))
 		return panicked

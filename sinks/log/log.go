@@ -73,7 +73,8 @@ var (
 // New returns a sink.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	s := &Sink{env: env}
-	return s, s.Reconfigure(cfg)
+	err := s.Reconfigure(cfg)
+	return s, err
 }
 
 // Reconfigure writes other lines from here on.

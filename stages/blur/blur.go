@@ -58,7 +58,8 @@ var (
 // New returns a blur stage.
 func New(_ pipeline.Env, cfg Config) (pipeline.Stage, error) {
 	b := new(Blur)
-	return b, b.Reconfigure(cfg)
+	err := b.Reconfigure(cfg)
+	return b, err
 }
 
 // Reconfigure blurs more or less from here on.
