@@ -16,6 +16,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sdk"
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
 // adminURL waits for the admin port of v and returns its address.

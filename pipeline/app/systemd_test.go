@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline/graph"
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
 // notifySocket takes what a service says to its manager.
@@ -72,7 +73,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 	manager.said.waitFor(t, "WATCHDOG=1")
 
 	// A model that falls silent is no reason to stop pinging.
-	srv.Freeze()
+	srv.Show(sessiontest.Stopped)
 	manager.said.waitFor(t, "STATUS=p: running, idle")
 	pings := func() int { return strings.Count(manager.said.String(), "WATCHDOG=1") }
 	before := pings()
