@@ -10,7 +10,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/sdk/wire"
 )
 
-// call is one command of a step or of a starting input, with the entry of the
+// stepCall is one command of a step or of a starting input, with the entry of the
 // request that asks for it.
 type stepCall struct {
 	entry string
@@ -90,8 +90,7 @@ func (x *session) runCalls(connection uint32, calls []stepCall) *stepFailure {
 
 // asCommandError is what a client is told of a handler's error.
 func asCommandError(err error) *CommandError {
-	var own *CommandError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*CommandError](err); ok {
 		return own
 	}
 	return &CommandError{Code: codeInternal, Message: textHandlerFailed}

@@ -33,8 +33,10 @@ func StepModel() Model {
 	return Model{
 		Name: "steps",
 		Tracks: []Track{
-			{Name: "webcam", Direction: SendOnly}, {Name: "mic", Kind: Audio, Direction: SendOnly},
-			{Name: "main_video"}, {Name: "main_audio", Kind: Audio},
+			{Name: "webcam", Direction: SendOnly},
+			{Name: "mic", Kind: Audio, Direction: SendOnly},
+			{Name: "main_video"},
+			{Name: "main_audio", Kind: Audio},
 		},
 		Commands: []Command{
 			set("prompt", String().Length(0, 20), ""),

@@ -128,7 +128,7 @@ func TestGarbledMessages(t *testing.T) {
 			srv.Broadcast("b", nil)
 			srv.Broadcast("c", nil)
 			var got []string
-			for range strings.Fields(tt.want) {
+			for range strings.FieldsSeq(tt.want) {
 				got = append(got, take(t, c.data, "message").GetMessage().GetType())
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(got, " ")); diff != "" {
