@@ -262,10 +262,10 @@ func writeRows(b *strings.Builder, indent string, rows [][]string) {
 		}
 	}
 	for _, row := range rows {
-		line := indent
+		var line strings.Builder
 		for i, cell := range row {
-			line += fmt.Sprintf("%-*s  ", widths[i], cell)
+			fmt.Fprintf(&line, "%-*s  ", widths[i], cell)
 		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		b.WriteString(strings.TrimRight(indent+line.String(), " ") + "\n")
 	}
 }

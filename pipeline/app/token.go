@@ -60,8 +60,7 @@ func (p *program) credentials(cfg *sdk.TokenConfig) error {
 
 // mintError tells flags that cannot be from an exchange that failed.
 func mintError(err error) error {
-	var e *sdk.Error
-	if errors.As(err, &e) {
+	if _, exchanged := errors.AsType[*sdk.Error](err); exchanged {
 		return err
 	}
 	return &usageError{err}

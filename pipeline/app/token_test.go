@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -74,9 +75,7 @@ func TestTokenTroubles(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, v := coordinator(t)
-			for name, value := range tt.env {
-				v.env[name] = value
-			}
+			maps.Copy(v.env, tt.env)
 			code := v.main(t, append([]string{"token"}, tt.args...)...)
 			if code != tt.code || v.err.String() != tt.want || v.out.String() != "" {
 				t.Errorf("exit %d, %q on stdout, and\n%s\nwant exit %d and\n%s", code, v.out.String(), v.err.String(), tt.code, tt.want)
