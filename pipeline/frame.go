@@ -190,17 +190,22 @@ func (f *Frame) Release() error {
 }
 
 func (f *Frame) releasePixels() error {
-	var errs []error
+	var errs []error // of each frame: nothing is allocated where all is well
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if f.pixels != nil {
-		errs = append(errs, f.pixels.release())
+		note(f.pixels.release())
 		f.pixels = nil
 	}
 	for _, p := range f.retired {
-		errs = append(errs, p.release())
+		note(p.release())
 	}
 	for _, v := range f.stale {
 		if v.image != nil {
-			errs = append(errs, v.image.Close())
+			note(v.image.Close())
 		}
 	}
 	f.retired, f.stale = nil, nil
