@@ -14,7 +14,7 @@ func TestPlan(t *testing.T) {
 		want   []string
 	}{
 		{"text", []string{
-			"stage people: people_detect, from cam\n  in     native\n         converts native → gray, 0.6 ms/megapixel: once for all who look at this picture\n" +
+			"stage people: people_detect, from cam\n  in     native\n         converts native → gray, 0.75 ms/megapixel: once for all who look at this picture\n" +
 				"  runs   beside the line, on the newest frame; the last result is held for 2s\n",
 			"sink events: jsonl, from people\n  in     native, which it does not look at\n",
 			"  people: 2 frames with pixels (the newest takes the place of the one that waits)\n",

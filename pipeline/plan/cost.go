@@ -10,13 +10,14 @@ import (
 const Basis = "costs are what a conversion or copy took a core for each megapixel on the machine of docs/performance.md; " +
 	"yours differs, the ratios hardly do"
 
-// Costs in milliseconds of one core for each megapixel, medians of runs of
+// Costs in milliseconds of one core for each megapixel, the medians of runs on two
+// cores that had other work, of
 //
 //	go test -bench ConvertTo ./decode/ffmpeg
 //	go test -bench 'Edit|Convert' ./pipeline/mat
 const (
-	nativeToBGR  = 0.4
-	nativeToGray = 0.6 // full range, which most streams are not
+	nativeToBGR  = 0.55
+	nativeToGray = 0.75 // full range, which most streams are not
 	bgrToGray    = 0.2
 	bgrToI420    = 0.45
 	copyOfBGR    = 0.12

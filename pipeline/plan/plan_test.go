@@ -81,16 +81,16 @@ func TestWork(t *testing.T) {
 		{
 			"one view for all", "stages: [{name: a, type: find}, {name: b, type: find}, {name: c, type: look}]\nsinks: [{name: out, type: page}]",
 			[]string{
-				"a converts native → gray, 0.6 ms/megapixel: once for all who look at this picture",
+				"a converts native → gray, 0.75 ms/megapixel: once for all who look at this picture",
 				"b shares gray: converted for a",
-				"c converts native → bgr, 0.4 ms/megapixel: once for all who look at this picture",
+				"c converts native → bgr, 0.55 ms/megapixel: once for all who look at this picture",
 				"out shares bgr: converted for c",
 			},
 		},
 		{
 			"the first to change a decoded picture has it converted anyway", "stages: [{name: a, type: draw}, {name: b, type: draw}]\nsinks: [{name: out, type: lines}]",
 			[]string{
-				"a converts native → bgr, 0.4 ms/megapixel: straight into pixels of its own, which it changes",
+				"a converts native → bgr, 0.55 ms/megapixel: straight into pixels of its own, which it changes",
 				"b shares bgr: it changes them in place: nobody else holds them",
 			},
 		},
@@ -122,7 +122,7 @@ func TestWork(t *testing.T) {
 		{
 			"gray of what was drawn, and an encoder", "stages: [{name: a, type: draw}, {name: p, type: find}]\nsinks: [{name: rec, type: record}]",
 			[]string{
-				"a converts native → bgr, 0.4 ms/megapixel: straight into pixels of its own, which it changes",
+				"a converts native → bgr, 0.55 ms/megapixel: straight into pixels of its own, which it changes",
 				"p converts bgr → gray, 0.2 ms/megapixel: once for all who look at this picture",
 				"rec converts bgr → i420, 0.45 ms/megapixel: for its encoder",
 			},
