@@ -188,9 +188,8 @@ func (c Config) validate() error {
 	if c.StepTimeout < 0 || c.StepTimeout > 0 && c.Generation != Stepped {
 		errs = append(errs, fmt.Errorf("step timeout: must be positive, and for stepped generation only, got %s", c.StepTimeout))
 	}
-	var bounds *Error
-	if errors.As(c.Bitrate.check(""), &bounds) {
-		errs = append(errs, errors.New(bounds.Message))
+	if e, ok := errors.AsType[*Error](c.Bitrate.check("")); ok {
+		errs = append(errs, errors.New(e.Message))
 	}
 	if c.MaxSessionDuration < 0 {
 		errs = append(errs, fmt.Errorf("max session duration: must not be negative, got %s", c.MaxSessionDuration))

@@ -126,7 +126,7 @@ func TestDownload(t *testing.T) {
 		matches error
 	}{
 		{"whole", nil, "init one two", "", nil},
-		{"not ready at once", func(a answers) { a[clips] = inOrder(notYet, notYet, a[clips]) }, "init one two", "", nil},
+		{"not ready at once", func(a answers) { a[clips] = inOrder(notYet, a[clips]) }, "init one two", "", nil},
 		{"a server that stumbles", func(a answers) {
 			a[clips] = inOrder(respond(503, ""), a[clips])
 			a[first] = inOrder(respond(500, ""), respond(502, ""), a[first])

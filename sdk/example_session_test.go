@@ -52,8 +52,7 @@ func ExampleError() {
 	defer end()
 
 	_, err := s.Command(context.Background(), "fail", nil)
-	var e *sdk.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sdk.Error](err); ok {
 		fmt.Println(e.Code, e.Component, e.Recoverable, e.RetryAfter)
 	}
 	// Output:

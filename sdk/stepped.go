@@ -18,6 +18,8 @@ const (
 	Stepped  = "stepped"  // nothing flows; each [Session.Step] brings its media with it
 )
 
+const opStep = "step"
+
 // stepTimeout is the default of [Config.StepTimeout].
 const stepTimeout = 300 * time.Second
 
@@ -124,31 +126,30 @@ func (r StepResult) Output(track string) (StepOutput, bool) {
 // error, [Error.Entry] names the part at fault; after [ErrTimeout] and
 // [ErrDisconnected] it may have run.
 func (s *Session) Step(ctx context.Context, step StepRequest) (StepResult, error) {
-	const op = "step"
 	if s.cfg.Generation != Stepped {
-		return StepResult{}, gpuErrorf(CodeInvalidState, op, "the session is streamed, not stepped")
+		return StepResult{}, gpuErrorf(CodeInvalidState, opStep, "the session is streamed, not stepped")
 	}
-	request, err := s.encodeStep(op, step)
+	request, err := s.encodeStep(step)
 	if err != nil {
 		return StepResult{}, err
 	}
-	c, err := s.ready(op)
+	c, err := s.ready(opStep)
 	if err != nil {
 		return StepResult{}, err
 	}
 	timeout := cmp.Or(s.cfg.StepTimeout, stepTimeout)
-	answer, err := c.ask(ctx, op, &wire.DataClientMessage{Payload: &wire.DataClientMessage_RequestStep{RequestStep: request}}, timeout)
+	answer, err := c.ask(ctx, opStep, &wire.DataClientMessage{Payload: &wire.DataClientMessage_RequestStep{RequestStep: request}}, timeout)
 	if err != nil {
 		return StepResult{}, err
 	}
 	r := answer.GetStepResult()
 	if r == nil {
-		return StepResult{}, gpuErrorf(CodeDecode, op, "the answer holds no result")
+		return StepResult{}, gpuErrorf(CodeDecode, opStep, "the answer holds no result")
 	}
-	if e := stepError(op, r); e != nil {
+	if e := stepError(r); e != nil {
 		return StepResult{}, e
 	}
-	return decodeStep(op, r)
+	return decodeStep(r)
 }
 
 // ask sends a request on the data channel and waits for its answer.
@@ -178,18 +179,18 @@ func (c *conn) ask(ctx context.Context, op string, m *wire.DataClientMessage, pa
 	}
 }
 
-func (s *Session) encodeStep(op string, step StepRequest) (*wire.RequestStep, error) {
+func (s *Session) encodeStep(step StepRequest) (*wire.RequestStep, error) {
 	r := &wire.RequestStep{}
 	var err error
 	if len(step.State) > 0 {
 		if r.State, err = wire.NewStruct(step.State); err != nil {
-			return nil, gpuErrorf(CodeDecode, op, "state.%v", err)
+			return nil, gpuErrorf(CodeDecode, opStep, "state.%v", err)
 		}
 	}
 	for i, command := range step.Commands {
 		data, uploads, err := arguments(command.Args)
 		if err != nil {
-			return nil, gpuErrorf(CodeDecode, op, "commands[%d]: %v", i, err)
+			return nil, gpuErrorf(CodeDecode, opStep, "commands[%d]: %v", i, err)
 		}
 		if len(command.Args) == 0 {
 			data = nil
@@ -197,7 +198,7 @@ func (s *Session) encodeStep(op string, step StepRequest) (*wire.RequestStep, er
 		r.Commands = append(r.Commands, &wire.Command{Type: command.Name, Data: data, Uploads: uploads})
 	}
 	for _, name := range slices.Sorted(maps.Keys(step.Media)) {
-		frames, err := s.encodeFrames(op, name, step.Media[name])
+		frames, err := s.encodeFrames(name, step.Media[name])
 		if err != nil {
 			return nil, err
 		}
@@ -206,19 +207,19 @@ func (s *Session) encodeStep(op string, step StepRequest) (*wire.RequestStep, er
 	return r, nil
 }
 
-func (s *Session) encodeFrames(op, name string, frames []StepFrame) (*wire.TrackFrames, error) {
+func (s *Session) encodeFrames(name string, frames []StepFrame) (*wire.TrackFrames, error) {
 	t, err := s.Track(name)
 	if err != nil {
 		return nil, err
 	}
 	if t.info.Direction != SendOnly {
-		return nil, gpuErrorf(CodeInvalidState, op, "track %s is not an input of the model", name)
+		return nil, gpuErrorf(CodeInvalidState, opStep, "track %s is not an input of the model", name)
 	}
 	out := &wire.TrackFrames{Track: name, Kind: wireKind(t.info.Kind)}
 	for i, f := range frames {
 		encoded, err := f.encode(t.info.Kind)
 		if err != nil {
-			return nil, gpuErrorf(CodeBadRequest, op, "media %s[%d]: %v", name, i, err)
+			return nil, gpuErrorf(CodeBadRequest, opStep, "media %s[%d]: %v", name, i, err)
 		}
 		out.Frames = append(out.Frames, encoded)
 	}
@@ -288,7 +289,7 @@ func (f StepFrame) checkRaw() error {
 }
 
 // stepError is the error of a step that did not run, nil for one that did.
-func stepError(op string, r *wire.StepResult) *Error {
+func stepError(r *wire.StepResult) *Error {
 	code, refused := "", false
 	switch r.GetFailureCode() {
 	case wire.StepFailureCode_STEP_FAILURE_CODE_UNSPECIFIED, wire.StepFailureCode_STEP_FAILURE_CODE_FAILED:
@@ -306,12 +307,12 @@ func stepError(op string, r *wire.StepResult) *Error {
 	default:
 		code = CodeInternal
 	}
-	e := gpuError(code, op, r.GetError())
+	e := gpuError(code, opStep, r.GetError())
 	e.refused, e.Entry, e.CommandCode = refused, r.GetEntry(), r.GetCode()
 	return e
 }
 
-func decodeStep(op string, r *wire.StepResult) (StepResult, error) {
+func decodeStep(r *wire.StepResult) (StepResult, error) {
 	out := StepResult{Step: r.GetStep(), Elapsed: seconds(r.GetElapsedSeconds()), Failure: r.GetError()}
 	for _, f := range r.GetFiles() {
 		out.Files = append(out.Files, StepFile{Name: f.GetName(), Type: f.GetContentType(), Size: f.GetSize()})
@@ -322,7 +323,7 @@ func decodeStep(op string, r *wire.StepResult) (StepResult, error) {
 			o.Kind = Audio
 		}
 		for i, f := range t.GetFrames() {
-			frame, err := decodeFrame(op, f)
+			frame, err := decodeFrame(f)
 			if err != nil {
 				err.Message = fmt.Sprintf("output %s[%d]: %s", o.Track, i, err.Message)
 				return StepResult{}, err
@@ -334,7 +335,7 @@ func decodeStep(op string, r *wire.StepResult) (StepResult, error) {
 	return out, nil
 }
 
-func decodeFrame(op string, f *wire.Frame) (StepFrame, *Error) {
+func decodeFrame(f *wire.Frame) (StepFrame, *Error) {
 	out := StepFrame{
 		Encoding: EncodingRaw, DType: f.GetDtype(), Data: f.GetData(), Metadata: f.Metadata,
 		CaptureTime: time.Duration(f.GetCaptureTimeUs()) * time.Microsecond,
@@ -348,9 +349,9 @@ func decodeFrame(op string, f *wire.Frame) (StepFrame, *Error) {
 		return out, nil
 	case wire.FrameEncoding_FRAME_ENCODING_RAW:
 		if err := out.checkRaw(); err != nil {
-			return StepFrame{}, gpuErrorf(CodeDecode, op, "%v", err)
+			return StepFrame{}, gpuErrorf(CodeDecode, opStep, "%v", err)
 		}
 		return out, nil
 	}
-	return StepFrame{}, gpuErrorf(CodeFrameEncoding, op, "unknown frame encoding %d", f.GetEncoding())
+	return StepFrame{}, gpuErrorf(CodeFrameEncoding, opStep, "unknown frame encoding %d", f.GetEncoding())
 }

@@ -50,7 +50,7 @@ func TestStepOnTheWire(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := stepping().encodeStep("step", tt.step)
+			r, err := stepping().encodeStep(tt.step)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestStepOnTheWire(t *testing.T) {
 
 func TestStepFiles(t *testing.T) {
 	ref := FileRef{UploadID: "u1", Name: "a.png", MIMEType: "image/png", Size: 300}
-	r, err := stepping().encodeStep("step", StepRequest{
+	r, err := stepping().encodeStep(StepRequest{
 		State:    map[string]any{"image": ref},
 		Commands: []StepCommand{{Name: "use", Args: map[string]any{"image": &ref, "n": 1}}},
 	})
@@ -134,7 +134,7 @@ func TestStepResults(t *testing.T) {
 		return m.GetStepResult()
 	}
 	t.Run("a result", func(t *testing.T) {
-		got, err := decodeStep("step", outcome(t, "0a06646174615f3210025a5d080112350a0a6d61696e5f766964656f10011a1c0801120575696e74381a0301010322030a141e2a077b226e223a317d21000000000000384019000000000000e03f22190a096e6f7465732e747874120a746578742f706c61696e1807"))
+		got, err := decodeStep(outcome(t, "0a06646174615f3210025a5d080112350a0a6d61696e5f766964656f10011a1c0801120575696e74381a0301010322030a141e2a077b226e223a317d21000000000000384019000000000000e03f22190a096e6f7465732e747874120a746578742f706c61696e1807"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,10 +157,10 @@ func TestStepResults(t *testing.T) {
 	})
 	t.Run("a failure of the model is a result", func(t *testing.T) {
 		r := outcome(t, "0a07646174615f313510025a19080619000000000000d03f2a0a67656e206661696c65643003")
-		if e := stepError("step", r); e != nil {
+		if e := stepError(r); e != nil {
 			t.Fatal(e)
 		}
-		got, err := decodeStep("step", r)
+		got, err := decodeStep(r)
 		if diff := cmp.Diff(StepResult{Step: 6, Elapsed: 250 * time.Millisecond, Failure: "gen failed"}, got); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
@@ -178,7 +178,7 @@ func TestStepResults(t *testing.T) {
 	}
 	for _, tt := range refusals {
 		t.Run(tt.name, func(t *testing.T) {
-			e := stepError("step", outcome(t, tt.hex))
+			e := stepError(outcome(t, tt.hex))
 			if e == nil || e.Error() != tt.want || e.Entry != tt.entry || e.CommandCode != tt.command || errors.Is(e, ErrRefused) != tt.refused {
 				t.Errorf("got %+v", e)
 			}
@@ -193,7 +193,7 @@ func TestStepResults(t *testing.T) {
 		{99, CodeInternal},
 	}
 	for _, tt := range codes {
-		e := stepError("step", &wire.StepResult{FailureCode: tt.code})
+		e := stepError(&wire.StepResult{FailureCode: tt.code})
 		if e == nil || e.Code != tt.want || errors.Is(e, ErrSessionEnded) != (tt.want == CodeStepSessionEnded) {
 			t.Errorf("%d: got %v, want %s", tt.code, e, tt.want)
 		}
@@ -209,7 +209,7 @@ func TestStepResults(t *testing.T) {
 	}
 	for _, tt := range frames {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := decodeStep("step", &wire.StepResult{Tracks: []*wire.TrackFrames{{Track: "v", Frames: []*wire.Frame{tt.frame}}}})
+			_, err := decodeStep(&wire.StepResult{Tracks: []*wire.TrackFrames{{Track: "v", Frames: []*wire.Frame{tt.frame}}}})
 			if message(err) != tt.want {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
