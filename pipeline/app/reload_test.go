@@ -107,8 +107,10 @@ func TestSIGHUPTakesTheFileAnew(t *testing.T) {
 	if code := stop(); code != exitDone {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
-	if n := len(v.logged("msg=recording")); n != 1 {
-		t.Errorf("%d recordings were begun", n)
+	for _, once := range []string{`msg="session ready"`, "msg=recording"} {
+		if n := len(v.logged(once)); n != 1 {
+			t.Errorf("%s was logged %d times:\n%s", once, n, v.err.String())
+		}
 	}
 	dir := filepath.Dir(f.path)
 	shown, err := pictures(t, filepath.Join(dir, "v.mp4"))
