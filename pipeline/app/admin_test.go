@@ -119,6 +119,7 @@ func TestNotReady(t *testing.T) {
 	url := adminURL(t, &v)
 	probe(t, url+"/readyz", http.StatusServiceUnavailable, `"phase":"starting"`)
 	probe(t, url+"/healthz", http.StatusOK, `"sessions":{"main":"disconnected"}`)
+	checkHealth(t, url, exitDone, "well\n")
 }
 
 // A stage whose call does not return is what health is for.
@@ -138,6 +139,19 @@ func TestHangingStage(t *testing.T) {
 	v.start(t, "run", path, "--admin", "127.0.0.1:0")
 	url := adminURL(t, &v)
 	probe(t, url+"/healthz", http.StatusServiceUnavailable, `"hanging":["deaf"]`)
+	checkHealth(t, url, exitFailed, "reactorpipe: the admin port answers 503 Service Unavailable\n")
+}
+
+// checkHealth asks as a container engine does.
+func checkHealth(t *testing.T, url string, code int, want string) {
+	t.Helper()
+	var v invocation
+	if got := v.main(t, "health", "--admin", strings.TrimPrefix(url, "http://")); got != code {
+		t.Errorf("health: exit %d, want %d", got, code)
+	}
+	if diff := cmp.Diff(v.out.String()+v.err.String(), want); diff != "" {
+		t.Errorf("health: %s", diff)
+	}
 }
 
 // Beyond loopback nothing is told without the token, and nothing of the inside.

@@ -87,6 +87,6 @@ func (p *program) command() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(wrongFlag)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(p.runCommand(), p.validateCommand(), p.planCommand(), p.initCommand(), p.listCommand(), p.schemaCommand(), p.sendCommand(), p.simCommand(), p.modelCommand(), p.genCommand(), p.tokenCommand(), p.doctorCommand(), p.envCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.validateCommand(), p.planCommand(), p.initCommand(), p.listCommand(), p.schemaCommand(), p.sendCommand(), p.healthCommand(), p.simCommand(), p.modelCommand(), p.genCommand(), p.tokenCommand(), p.doctorCommand(), p.envCommand(), p.versionCommand())
 	return root
 }
