@@ -177,6 +177,15 @@ func TestWalkToABrokenServer(t *testing.T) {
 			toSession + "fail session: connect: [SERVER_ERROR] unexpected HTTP status 502 from create session: Bad Gateway → the server is in trouble, not you: try again later\n" + afterSession, nil,
 		},
 		{
+			"no common codec",
+			func(t *testing.T) config.Session {
+				return cloud(serve(t, func(c *sessiontest.Config) {
+					c.Model.Tracks = []sessiontest.Track{{Name: "main_video", Codecs: []string{"av1"}}}
+				}).URL())
+			},
+			toSession + "ok session: the model is there\nfail signalling: connect: [NO_COMMON_CODEC] the server rejected track main_video: it knows none of the codecs offered (vp8, vp9, h264) → the model sends none of vp8, vp9 and h264: set the source's codecs\n" + afterSignalling, pipeline.ErrInvalid,
+		},
+		{
 			"offer refused", fault(sessiontest.RouteOffer, sessiontest.Fault{Status: http.StatusUnprocessableEntity}),
 			toSession + "ok session: the model is there\nfail signalling: connect: [BAD_REQUEST] unexpected HTTP status 422 from sdp offer: Unprocessable Entity → the server or something before it does not speak the session protocol: is the address right?\n" + afterSignalling, nil,
 		},
@@ -211,7 +220,7 @@ func TestWalkOverABrokenPath(t *testing.T) {
 	}{
 		{
 			"ice", `a=ice-pwd:[^\\]*`, "a=ice-pwd:nobodyknowsthispassword00",
-			"fail ice: not done within 3s → UDP gets through in neither direction: open it in the firewall, or set session.ice_servers to a TURN server, over TCP or TLS if need be\n" + afterICE,
+			"fail ice: not done within 8s → UDP gets through in neither direction: open it in the firewall, or set session.ice_servers to a TURN server, over TCP or TLS if need be\n" + afterICE,
 		},
 		{
 			"dtls", `a=fingerprint:sha-256 ..:..`, "a=fingerprint:sha-256 00:00",
@@ -220,8 +229,9 @@ func TestWalkOverABrokenPath(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			url := spoiled(t, serve(t).URL(), regexp.MustCompile(tt.old), tt.instead)
-			got, err := walk(t, Config{Peer: config.Session{URL: url, Local: true}, Patience: 3 * time.Second})
+			got, err := walk(t, Config{Peer: config.Session{URL: url, Local: true}, Patience: 8 * time.Second})
 			got = regexp.MustCompile(`fail dtls: .* →`).ReplaceAllString(got, "fail dtls: ANY →")
 			want := toLocal + "ok session: the model is there\nok signalling: offer and answer exchanged\n" + tt.want
 			if diff := cmp.Diff(got, want); diff != "" || err == nil {
@@ -233,10 +243,11 @@ func TestWalkOverABrokenPath(t *testing.T) {
 
 // A model that sends nothing yet is no failure.
 func TestWalkToASilentModel(t *testing.T) {
+	t.Parallel()
 	srv := serve(t)
 	srv.Show(sessiontest.Stopped)
-	got, err := walk(t, Config{Peer: cloud(srv.URL()), Patience: 3 * time.Second})
-	want := toSession + allTheWay + "warn first frame: main_video: no picture within 3s; the connection stands → many models send none before they are told to start: see `reactorpipe model show` and session.start\nok end: the session was ended\n"
+	got, err := walk(t, Config{Peer: cloud(srv.URL()), Patience: 8 * time.Second})
+	want := toSession + allTheWay + "warn first frame: main_video: no picture within 8s; the connection stands → many models send none before they are told to start: see `reactorpipe model show` and session.start\nok end: the session was ended\n"
 	if diff := cmp.Diff(got, want); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

@@ -131,11 +131,14 @@ func (c *client) source() []byte {
 
 func (c *client) head(b *strings.Builder) {
 	comment(b, "", "", "", fmt.Sprintf("Package %s is a typed client of the model %q%s", c.pkg, c.schema.Title, purpose(c.schema.Description, "")))
-	extra := ""
-	if slices.ContainsFunc(c.methods, func(m method) bool { return m.Open }) {
-		extra = "\t\"maps\"\n"
+	decoding, copying := "", ""
+	if len(c.messages) > 0 {
+		decoding = "\t\"encoding/json\"\n\t\"fmt\"\n"
 	}
-	fmt.Fprintf(b, head, c.pkg, extra)
+	if slices.ContainsFunc(c.methods, func(m method) bool { return m.Open }) {
+		copying = "\t\"maps\"\n"
+	}
+	fmt.Fprintf(b, head, c.pkg, decoding, copying)
 	if len(c.consts) == 0 {
 		b.WriteString(clientType)
 		return

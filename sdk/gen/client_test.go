@@ -11,6 +11,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/sdk"
 	"github.com/reactorpipe/reactorpipe/sdk/gen/testdata/brightness"
 	"github.com/reactorpipe/reactorpipe/sdk/gen/testdata/echo"
+	"github.com/reactorpipe/reactorpipe/sdk/gen/testdata/helios"
 	"github.com/reactorpipe/reactorpipe/sdk/gen/testdata/lingbot"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
@@ -144,5 +145,25 @@ func TestMessages(t *testing.T) {
 	}
 	if got[3] != (lingbot.GenerationReset{}) {
 		t.Errorf("one without fields: got %#v", got[3])
+	}
+}
+
+// A nil argument that may be null is null.
+func TestNull(t *testing.T) {
+	var got []any
+	_, s := connect(t, sessiontest.Model{Commands: []sessiontest.Command{{
+		Name: "save_snapshot", Args: []sessiontest.Arg{{Name: "name", Type: sessiontest.String().OrNull()}},
+		Handle: func(_ context.Context, c *sessiontest.Call) (*sessiontest.Message, error) {
+			got = append(got, c.Args["name"])
+			return &sessiontest.Message{Type: "snapshot_saved", Data: map[string]any{"name": "a", "chunk": 1.0}}, nil
+		},
+	}}})
+	for _, name := range []*string{nil, new("b")} {
+		if _, err := helios.New(s).SaveSnapshot(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(got, []any{nil, "b"}); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -112,6 +112,17 @@ func TestGenerateOddNames(t *testing.T) {
 	vet(t, files)
 }
 
+// A model may have one thing only.
+func TestGenerateLittle(t *testing.T) {
+	for _, little := range []string{
+		`{"x-reactor": {"tracks": [{"name": "main_video", "kind": "video", "direction": "out"}]}}`,
+		`{"paths": {"/events/start": {"post": {}}}}`,
+		`{"webhooks": {"started": {"post": {}}}}`,
+	} {
+		vet(t, generate(t, json.RawMessage(little), "little"))
+	}
+}
+
 // vet builds a package inside this module, as go vet does before it looks.
 func vet(t *testing.T, files gen.Files) {
 	t.Helper()

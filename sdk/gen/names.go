@@ -58,7 +58,7 @@ func pascal(name string) string {
 }
 
 // taken are identifiers that mean something else inside a generated method.
-var taken = []string{"args", "c", "ctx", "opts", "any", "bool", "context", "error", "float64", "int", "json", "nil", "sdk", "string", "map", "answer", "maps", "more"}
+var taken = []string{"args", "c", "ctx", "opts", "any", "bool", "context", "error", "float64", "int", "nil", "sdk", "string", "map", "answer", "maps", "more"}
 
 // parameter turns the name of an argument into one of a parameter.
 func parameter(name string) string {

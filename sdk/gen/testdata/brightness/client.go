@@ -5,8 +5,9 @@
 // [New] puts it over a session. Each command is a method: what the command
 // requires is a parameter, what it does not is a field of its options, nil for
 // the model's default; the only argument of a command is always a parameter.
-// Arguments are checked with the schema that this package was generated from,
-// then sent; the errors are those of [sdk.Session.Command].
+// Arguments are checked with the schema that this package was generated from: what
+// does not fit is the error of [sdk.Schema.Check], and nothing was sent. The other
+// errors are those of [sdk.Session.Command].
 package brightness
 
 import (
@@ -172,7 +173,11 @@ func decode(m sdk.Message) Message {
 
 func typed[T Message](m sdk.Message) Message {
 	var v T
-	if err := convert(m.Data, &v); err != nil {
+	b, err := json.Marshal(m.Data)
+	if err == nil {
+		err = json.Unmarshal(b, &v)
+	}
+	if err != nil {
 		return Other{Message: m, Err: fmt.Errorf("message %s: %w", m.Type, err)}
 	}
 	return v
@@ -186,43 +191,10 @@ func (c *Client) tell(ctx context.Context, command string, args map[string]any) 
 
 // send checks a command and sends it.
 func (c *Client) send(ctx context.Context, command string, args map[string]any) (sdk.Reply, error) {
-	plain := make(map[string]any, len(args))
-	for name, v := range args {
-		p, err := value(v)
-		if err != nil {
-			return sdk.Reply{}, fmt.Errorf("command %q: %s: %w", command, name, err)
-		}
-		plain[name] = p
-	}
-	if err := schema().Check(command, plain, nil); err != nil {
+	if err := schema().Check(command, args, nil); err != nil {
 		return sdk.Reply{}, err
 	}
-	return c.Session.Command(ctx, command, plain)
-}
-
-// value turns an argument into what is sent for it. A file stays a file.
-func value(v any) (any, error) {
-	switch v := v.(type) {
-	case sdk.FileRef:
-		return v, nil
-	case *sdk.FileRef:
-		if v != nil {
-			return *v, nil
-		}
-		return nil, nil
-	}
-	var plain any
-	err := convert(v, &plain)
-	return plain, err
-}
-
-// convert goes through JSON.
-func convert(from, into any) error {
-	b, err := json.Marshal(from)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, into)
+	return c.Session.Command(ctx, command, args)
 }
 
 // answer sends a command and gives its reply a type.
