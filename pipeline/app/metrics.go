@@ -6,6 +6,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
 // metrics is the registry behind /metrics.
@@ -34,4 +37,64 @@ func newMetrics() *metrics {
 
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// pipelineMetrics shows Prometheus what there is to say of pipelines beside their
+// graphs.
+type pipelineMetrics struct {
+	supervisor                           *supervisor
+	running, stuck, ready, sent, playing *prometheus.Desc
+}
+
+// watch shows the pipelines of s from here on.
+func (m *metrics) watch(s *supervisor) {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("reactorpipe_"+name, help, append([]string{"pipeline"}, labels...), nil)
+	}
+	m.registry.MustRegister(&pipelineMetrics{
+		supervisor: s,
+		running:    desc("pipeline_running", "Whether the pipeline runs: 1 or 0."),
+		playing:    desc("media_playing", "Whether pictures come: 1 or 0. A silent model is 0 and no fault."),
+		stuck:      desc("pipeline_stuck", "Whether frames are in flight and nothing moves them: 1 or 0."),
+		ready:      desc("session_ready", "Whether the session is up: 1 or 0.", "session"),
+		sent:       desc("commands_total", "Commands of the present run, by what came of them.", "outcome"),
+	})
+}
+
+// Describe implements prometheus.Collector.
+func (m *pipelineMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.running, m.playing, m.stuck, m.ready, m.sent} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *pipelineMetrics) Collect(ch chan<- prometheus.Metric) {
+	flag := func(d *prometheus.Desc, is bool, labels ...string) {
+		value := 0.0
+		if is {
+			value = 1
+		}
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	for _, p := range m.supervisor.pipelines {
+		v := m.supervisor.view(p)
+		flag(m.running, v.Phase == phaseRunning, v.Name)
+		flag(m.playing, v.Media == mediaPlaying, v.Name)
+		flag(m.stuck, v.Stuck, v.Name)
+		for _, s := range v.Sessions {
+			flag(m.ready, s.Status == sdk.StatusReady, v.Name, s.Name)
+		}
+		l, _ := m.supervisor.life(p)
+		counts := l.commandCounts()
+		for _, o := range outcomesOfCommands {
+			ch <- prometheus.MustNewConstMetric(m.sent, prometheus.CounterValue, float64(counts[o]), v.Name, string(o))
+		}
+	}
+}
+
+// outcomesOfCommands are all there are, so that each is a series from the start.
+var outcomesOfCommands = []pipeline.Outcome{
+	pipeline.CommandSent, pipeline.CommandRefused, pipeline.CommandFailed, pipeline.CommandExpired,
+	pipeline.CommandSuperseded, pipeline.CommandDeduped, pipeline.CommandDryRun,
 }

@@ -73,6 +73,7 @@ func (p *program) run(ctx context.Context, f runFlags, args []string) error {
 	}
 	metrics := newMetrics()
 	s := p.supervise(specs, f, log, metrics)
+	metrics.watch(s)
 	admin, err := startAdmin(f, s, metrics, log)
 	if err != nil {
 		return err
