@@ -73,9 +73,12 @@ func TestAPI(t *testing.T) {
 	c := newClient(t, url)
 
 	for _, page := range []string{"/healthz", "/readyz", "/metrics", "/v1/openapi.json"} {
-		if status, answer := c.do(t, "GET "+page, page, ""); status != http.StatusOK {
-			t.Errorf("%s: %d %v", page, status, answer)
-		}
+		var status int
+		var answer map[string]any
+		eventually(t, func() bool { // a picture may be late
+			status, answer = c.do(t, "GET "+page, page, "")
+			return status == http.StatusOK
+		}, func() string { return fmt.Sprintf("%s: %d %v", page, status, answer) })
 	}
 	_, all := c.do(t, "GET /v1/pipelines", "/v1/pipelines", "")
 	var names []any
