@@ -79,6 +79,18 @@ func (r *remotePipeline) schema(ctx context.Context) (*sdk.Schema, error) {
 	return schema, nil
 }
 
+// names returns the names of the pipelines.
+func (r *remote) names(ctx context.Context) (names []string, err error) {
+	var list pipelineList
+	if err := r.do(ctx, http.MethodGet, "/v1/pipelines", nil, &list); err != nil {
+		return nil, err
+	}
+	for _, p := range list.Pipelines {
+		names = append(names, p.Name)
+	}
+	return names, nil
+}
+
 // upload gives the model a file of this machine.
 func (r *remotePipeline) upload(ctx context.Context, path string) (ref pipeline.FileRef, err error) {
 	f, err := os.Open(path)
