@@ -49,6 +49,7 @@ func (m Model) trackSchemas() []any {
 func (m Model) components() object {
 	schemas := object{uploadComponent: object{
 		"type": "object", "format": "reactor-upload-reference",
+		"description": "Reference to a file uploaded via the Reactor upload protocol.",
 		"properties": object{
 			"upload_id": object{"type": "string", "format": "uuid"},
 			"name":      object{"type": "string"},
@@ -114,7 +115,15 @@ func (a Arg) schema() object {
 func (t Type) schema() object {
 	if t.Nullable {
 		t.Nullable = false
-		return object{"anyOf": []any{t.schema(), object{"type": "null"}}}
+		value := t.schema()
+		s := object{"anyOf": []any{value, object{"type": "null"}}}
+		for _, bound := range []string{"minimum", "maximum", "minLength", "maxLength"} {
+			if v, ok := value[bound]; ok {
+				s[bound] = v
+				delete(value, bound)
+			}
+		}
+		return s
 	}
 	switch t.json {
 	case uploadType:
