@@ -97,8 +97,11 @@ const (
 const allTheWay = "ok session: the model is there\nok signalling: offer and answer exchanged\nok ice: a path for media was found\nok dtls: encrypted\nok channels: both data channels are open\n"
 
 func TestWalk(t *testing.T) {
-	var ended int
-	srv := serve(t, func(c *sessiontest.Config) { c.Model.Ended = func(string, string) { ended++ } })
+	ended := make(chan string, 1)
+	srv := serve(t, func(c *sessiontest.Config) {
+		c.OrphanTimeout = -1 // nobody ends a session but the walk
+		c.Model.Ended = func(session, _ string) { ended <- session }
+	})
 	tests := []struct {
 		name, want string
 		peer       config.Session
@@ -114,11 +117,12 @@ func TestWalk(t *testing.T) {
 			if diff := cmp.Diff(got, want); diff != "" || err != nil {
 				t.Errorf("%v\n%s", err, diff)
 			}
+			select {
+			case <-ended:
+			case <-time.After(time.Minute):
+				t.Fatal("the session goes on")
+			}
 		})
-	}
-	srv.Close()
-	if ended != len(tests) {
-		t.Errorf("%d sessions of %d ended", ended, len(tests))
 	}
 }
 
