@@ -71,8 +71,7 @@ func (r *CommandRecord) Settle(reply Reply, err error, roundTrip time.Duration) 
 		return
 	}
 	r.Outcome, r.Reason = CommandFailed, err.Error()
-	var refused *Refused
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*Refused](err); ok {
 		r.Outcome, r.Reason = CommandRefused, refused.Reason
 	}
 }

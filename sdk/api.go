@@ -215,8 +215,7 @@ func (a *api) transportError(ctx context.Context, x exchange, err error) error {
 	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errRequestTimeout) {
 		return interrupted(ctx, componentAPI, x.op)
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	e := &Error{Code: CodeNetwork, Component: componentAPI, Operation: x.op, Recoverable: true, cause: err}

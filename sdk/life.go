@@ -120,8 +120,7 @@ func (s *Session) attempt(ctx context.Context) (*conn, error) {
 
 // asked is the wait that the server asked for.
 func asked(err error) time.Duration {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.RetryAfter
 	}
 	return 0

@@ -171,8 +171,8 @@ func TestOpenAPIFields(t *testing.T) {
 }
 
 func jsonFields(shape reflect.Type) (fields, always []string) {
-	for i := range shape.NumField() {
-		tag, ok := shape.Field(i).Tag.Lookup("json")
+	for field := range shape.Fields() {
+		tag, ok := field.Tag.Lookup("json")
 		if !ok {
 			continue
 		}

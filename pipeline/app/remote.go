@@ -173,8 +173,7 @@ func (r *remote) do(ctx context.Context, method, path string, body *payload, out
 }
 
 func (r *remote) unreachable(err error) error {
-	var reason *url.Error
-	if errors.As(err, &reason) {
+	if reason, ok := errors.AsType[*url.Error](err); ok {
 		err = reason.Err
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {

@@ -162,8 +162,7 @@ func readAtMost(path string, most int64) ([]byte, error) {
 }
 
 func withoutPath(err error) error {
-	var at *os.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*os.PathError](err); ok {
 		return at.Err
 	}
 	return err

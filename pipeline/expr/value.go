@@ -210,8 +210,7 @@ func Under(field string, err error) error {
 		}
 		return errors.Join(errs...)
 	}
-	var within *fieldError
-	if errors.As(err, &within) {
+	if within, ok := errors.AsType[*fieldError](err); ok {
 		return &fieldError{joinPath(field, within.path), within.err}
 	}
 	return &fieldError{field, err}

@@ -68,8 +68,7 @@ func mayPass(err error) bool {
 }
 
 func retryAfter(err error) time.Duration {
-	var e *sdk.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sdk.Error](err); ok {
 		return e.RetryAfter
 	}
 	return 0

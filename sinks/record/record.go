@@ -60,8 +60,7 @@ func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
 		s.recovered(f.PTS)
 		return nil
 	}
-	var broken *unwritable
-	if !errors.As(err, &broken) {
+	if _, ok := errors.AsType[*unwritable](err); !ok {
 		return err // this picture's own
 	}
 	return s.outage.begin(now, err)
@@ -90,8 +89,7 @@ func (s *Sink) write(img pipeline.Image, pts time.Duration) error {
 		}
 	}
 	err := s.file.write(img, pts)
-	var broken *unwritable
-	if errors.As(err, &broken) {
+	if _, ok := errors.AsType[*unwritable](err); ok {
 		s.abandon()
 	}
 	return err
