@@ -17,7 +17,7 @@ import (
 )
 
 //go:embed openapi.json
-var openAPI []byte //nolint:gochecknoglobals // embed has no other place
+var openAPI []byte
 
 // api is what the admin port offers under /v1. openapi.json describes it, and a
 // test compares the two.

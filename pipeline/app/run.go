@@ -47,7 +47,7 @@ func (p *program) runCommand() *cobra.Command {
 	c.Flags().Uint64Var(&f.frames, "frames", 0, "end after `N` frames from each source")
 	c.Flags().StringVar(&f.summary, "summary", "", "write the summary as JSON to `FILE` at the end")
 	c.Flags().StringVar(&f.sim, "sim", "", "run with the built-in simulator showing `CLIP`, whatever the sessions of the file are")
-	c.Flags().StringVar(&f.admin, "admin", defaultAdmin, "serve health, readiness and metrics at `ADDR`, or off")
+	c.Flags().StringVar(&f.admin, "admin", defaultAdmin, "serve health, readiness, metrics and the API at `ADDR`, or off")
 	c.Flags().StringVar(&f.tokenFile, "admin-token-file", "", "ask for the token in `FILE` on the admin port; needed beyond loopback")
 	c.Flags().BoolVar(&f.watch, "watch", false, "take changes of the files as they are saved; on SIGHUP they are taken in any case")
 	f.fileFlags.add(c)

@@ -112,7 +112,8 @@ func (s *supervisor) live(ctx context.Context, p *supervised) (*line, error) {
 		stop()
 	}
 	s.mu.Unlock()
-	return l, l.run(ctx)
+	err := l.run(ctx)
+	return l, err
 }
 
 // rest ends a life. Nothing starts any more if it was the last one.

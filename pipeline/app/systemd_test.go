@@ -27,7 +27,7 @@ type notifySocket struct {
 
 func listenAsManager(t *testing.T) *notifySocket {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "n") // a socket's path must be short
+	dir, err := os.MkdirTemp("", "n") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
