@@ -570,7 +570,11 @@ func TestPublish(t *testing.T) {
 			}
 		}
 	}
-	srv := sessiontest.New(t, m)
+	srv, err := sessiontest.Serve(context.WithoutCancel(t.Context()), sessiontest.Config{Model: m, Codecs: []string{"vp8"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
 	s := open(t, local(srv.URL()))
 	for _, tt := range []struct {
 		publish pipeline.Publish
