@@ -16,7 +16,7 @@ FUZZTIME ?= 10s
 # and make bench, as in: make bench BENCH='-only decode'
 BENCH ?=
 
-.PHONY: help setup build run test race fuzz bench lint generate check interop
+.PHONY: help setup build run test race fuzz bench lint generate check interop dist image
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ generate: ## rewrite the files that are made from others
 
 interop: setup build ## bin/reactorpipe against the real runtime, where a Python 3.12 is
 	@scripts/interop/run
+
+dist: setup ## a .deb and a tarball in dist/, for machines without a compiler
+	@scripts/dist
+
+image: ## the container image reactorpipe, from the Dockerfile
+	@docker build -t reactorpipe .
 
 check: ## what CI runs
 	@.ci/run
