@@ -92,6 +92,7 @@ const childFlag = "-child"
 func children() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(context.Context, []string) error{
 		"decode": decodeChild, "serve": serveChild, "receive": receiveChild,
+		"exec": execChild, "work": workChild,
 	}
 }
 

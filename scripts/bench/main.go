@@ -33,7 +33,7 @@ type row struct {
 }
 
 func benches() []bench {
-	return []bench{decodeBench(), wireBench(), latencyBench(), graphBench()}
+	return []bench{decodeBench(), wireBench(), latencyBench(), graphBench(), execBench()}
 }
 
 func main() {
