@@ -2,6 +2,7 @@ package sdk_test
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -172,14 +173,25 @@ func TestLostBeyondTheWindow(t *testing.T) {
 
 func TestNoReconnectWhenRefused(t *testing.T) {
 	t.Parallel()
-	srv := sessiontest.New(t, lamp())
-	s := connect(t, srv, sdk.Config{})
-	srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: 409, Body: `{"detail": "connection 7 belongs to another transport"}`})
-	srv.Drop()
-	<-s.Done()
-	const want = "reconnect: [CONFLICT] unexpected HTTP status 409 from sdp offer: connection 7 belongs to another transport"
-	if message(s.Err()) != want {
-		t.Errorf("got %v, want %s", s.Err(), want)
+	tests := []struct {
+		status       int
+		detail, want string
+	}{
+		{409, "connection 7 belongs to another transport", "reconnect: [CONFLICT] unexpected HTTP status 409 from sdp offer: connection 7 belongs to another transport"},
+		{422, "sdp_offer: not understood", "reconnect: [BAD_REQUEST] unexpected HTTP status 422 from sdp offer: sdp_offer: not understood"},
+	}
+	for _, tt := range tests {
+		t.Run(http.StatusText(tt.status), func(t *testing.T) {
+			t.Parallel()
+			srv := sessiontest.New(t, lamp())
+			s := connect(t, srv, sdk.Config{})
+			srv.Fail(sessiontest.RouteReoffer, sessiontest.Fault{Status: tt.status, Body: `{"detail": "` + tt.detail + `"}`})
+			srv.Drop()
+			<-s.Done()
+			if message(s.Err()) != tt.want {
+				t.Errorf("got %v, want %s", s.Err(), tt.want)
+			}
+		})
 	}
 }
 
