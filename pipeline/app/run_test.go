@@ -223,6 +223,36 @@ sinks: [{name: out, type: discard}]
 	}
 }
 
+// What goes wrong at the simulator is said by flags, and shown and changed by
+// HTTP.
+func TestSimTrouble(t *testing.T) {
+	t.Parallel()
+	var model, v invocation
+	model.start(t, "sim", "--addr", "127.0.0.1:0", "--width", "320", "--height", "240", "--sessions", "2",
+		"--loss", "0.01", "--reorder", "0.02", "--duplicate", "0.03", "--latency", "20ms", "--jitter", "10ms", "--bandwidth", "5000000")
+	model.err.waitFor(t, `msg="model ready" url=`)
+	_, url, _ := strings.Cut(strings.TrimSpace(model.err.String()), "url=")
+	url, _, _ = strings.Cut(url, "\n")
+	_, body := ask(t, url+"/_trouble")
+	want := `{"network":{"drop":0.01,"duplicate":0.03,"reorder":0.02,"bandwidth":5000000,"delay":"20ms","jitter":"10ms"}}`
+	if diff := cmp.Diff(strings.TrimSpace(body), want); diff != "" {
+		t.Error(diff)
+	}
+	path := write(t, "p.yaml", strings.ReplaceAll(`
+name: p
+session: {url: "URL"}
+sources: {cam: {track: main_video}}
+sinks: [{name: out, type: discard}]
+`, "URL", url))
+	if code := v.main(t, "run", path, "--frames", "3"); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	v = invocation{}
+	if code := v.main(t, "sim", "--loss", "2"); code != exitUsage || !strings.Contains(v.err.String(), "network: drop: must be 0 to 1, got 2") {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+}
+
 // What a file says of its simulator reaches it.
 func TestSimOfTheFile(t *testing.T) {
 	t.Parallel()

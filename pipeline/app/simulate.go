@@ -11,6 +11,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/sim"
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
 // simConfig is what a session's simulator is made with. asWanted says that it
@@ -18,7 +19,7 @@ import (
 func simConfig(spec *config.Spec, s *config.Session, asWanted bool, log *slog.Logger) sim.Config {
 	cfg := sim.Config{
 		Name: s.Sim.Model, Clip: s.Sim.Clip, Codec: s.Sim.Codec, Width: s.Sim.Width, Height: s.Sim.Height, FPS: s.Sim.FPS,
-		Loss: s.Sim.Loss, Log: troubleOnly(log.With("simulator", s.Name)),
+		Trouble: sessiontest.Trouble{Network: sessiontest.Network{Drop: s.Sim.Loss}}, Log: troubleOnly(log.With("simulator", s.Name)),
 	}
 	if asWanted {
 		cfg.Surface = surface(spec, s)
@@ -76,7 +77,8 @@ func (p *program) simCommand() *cobra.Command {
 		Args:  noArgs,
 		Long: "Serve a simulated model, for pipelines and for the official clients. It is ready when\n" +
 			"/health answers, shows a clip or a test pattern, and changes the picture as its commands\n" +
-			"say; `reactorpipe run` connects to it with session: {url: http://ADDR}.",
+			"say; `reactorpipe run` connects to it with session: {url: http://ADDR}. What goes wrong is\n" +
+			"set by flags, and while it runs by PUT /_trouble, as JSON: GET /_trouble shows the form.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, _, err := p.logger(logs)
 			if err != nil {
@@ -95,7 +97,14 @@ func (p *program) simCommand() *cobra.Command {
 	f.IntVar(&cfg.Height, "height", 0, "height of the picture in `PIXELS`; the clip's own if 0")
 	f.Float64Var(&cfg.FPS, "fps", 30, "frames a second, `N`")
 	f.DurationVar(&cfg.Delay, "delay", 0, "`TIME` between a command and its effect")
-	f.Float64Var(&cfg.Loss, "loss", 0, "lose `SHARE` of the packets, 0 to 1")
+	f.IntVar(&cfg.Sessions, "sessions", 0, "give `N` sessions at a time by the cloud's routes; 5 if 0")
+	network := &cfg.Trouble.Network
+	f.Float64Var(&network.Drop, "loss", 0, "lose `SHARE` of the media packets, 0 to 1")
+	f.Float64Var(&network.Reorder, "reorder", 0, "let `SHARE` of the media packets change places with the next, 0 to 1")
+	f.Float64Var(&network.Duplicate, "duplicate", 0, "send `SHARE` of the media packets twice, 0 to 1")
+	f.DurationVar(&network.Delay, "latency", 0, "delay media packets by `TIME`")
+	f.DurationVar(&network.Jitter, "jitter", 0, "delay media packets by up to `TIME` more, by chance")
+	f.IntVar(&network.Bandwidth, "bandwidth", 0, "let `BITS` a second through to each connection; 0 does not bound")
 	f.DurationVar(&cfg.SessionLimit, "session-limit", 0, "end each session after `TIME`; 0 does not")
 	f.StringSliceVar(&cfg.Surface.Inputs, "input", nil, "take these input `TRACKS` (default source)")
 	f.StringSliceVar(&cfg.Surface.Commands, "command", nil, "take these `COMMANDS` besides the built-in ones, with any arguments")

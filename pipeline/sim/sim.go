@@ -40,8 +40,10 @@ type Config struct {
 	Bitrate int
 	// Delay is how long after a command its effect is seen.
 	Delay time.Duration
-	// Loss is the share of the packets sent that get lost, 0 to 1.
-	Loss float64
+	// Trouble is what goes wrong from the start; PUT /_trouble changes it.
+	Trouble sessiontest.Trouble
+	// Sessions is how many the cloud's routes give at a time; 5 if zero.
+	Sessions int
 	// SessionLimit ends each session after that time; 0 does not.
 	SessionLimit time.Duration
 	Surface      Surface
@@ -65,10 +67,10 @@ func (c *Config) Validate() error {
 	if c.Bitrate < 0 {
 		errs = append(errs, fmt.Errorf("bitrate: must not be negative, got %d", c.Bitrate))
 	}
-	if c.Loss < 0 || c.Loss > 1 {
-		errs = append(errs, fmt.Errorf("loss: must be 0 to 1, got %g", c.Loss))
+	if c.Sessions < 0 {
+		errs = append(errs, fmt.Errorf("sessions: must not be negative, got %d", c.Sessions))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Trouble.Validate())...)
 }
 
 // maxFPS is more than any model makes.
@@ -139,12 +141,14 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	var err error
 	s.server, err = sessiontest.Serve(ctx, sessiontest.Config{
 		Addr: s.cfg.Addr, Model: s.model(), Codecs: s.codecs(), SessionLimit: s.cfg.SessionLimit,
-		Logger: s.cfg.Log,
+		MaxSessions: s.cfg.Sessions, Logger: s.cfg.Log,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.server.SetNetwork(sessiontest.Network{Drop: s.cfg.Loss})
+	if err := s.server.SetTrouble(s.cfg.Trouble); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	s.wg.Go(func() { s.show(ctx) })
 	s.wg.Go(func() { s.tell(ctx) })
 	return s, nil

@@ -465,7 +465,8 @@ func TestServeRefuses(t *testing.T) {
 		{"odd size", Config{Width: 161, Height: 120}, "width, height: must be even and not negative, got 161x120"},
 		{"fps", Config{FPS: 1000}, "fps: must be 0 to 240, got 1000"},
 		{"bitrate", Config{Bitrate: -1}, "bitrate: must not be negative, got -1"},
-		{"loss", Config{Loss: 2}, "loss: must be 0 to 1, got 2"},
+		{"loss", Config{Trouble: sessiontest.Trouble{Network: sessiontest.Network{Drop: 2}}}, "network: drop: must be 0 to 1, got 2"},
+		{"sessions", Config{Sessions: -1}, "sessions: must not be negative, got -1"},
 		{"missing clip", Config{Clip: "none.mp4"}, "open none.mp4: no such file or directory"},
 	}
 	for _, tt := range tests {

@@ -38,7 +38,8 @@ type Trouble struct {
 	ClockSkew time.Duration `json:"clock_skew,omitempty"`
 }
 
-func (t Trouble) validate() error {
+// Validate says what makes no sense in t.
+func (t Trouble) Validate() error {
 	for route, faults := range t.HTTP {
 		if !slices.Contains(routeNames(), route) {
 			return fmt.Errorf("http: %q is no route", route)
@@ -73,7 +74,7 @@ type trouble struct {
 // SetTrouble makes this go wrong from now on, and nothing else. What it says
 // about itself that makes no sense is an error, and changes nothing.
 func (s *Server) SetTrouble(t Trouble) error {
-	if err := t.validate(); err != nil {
+	if err := t.Validate(); err != nil {
 		return err
 	}
 	t.HTTP, t.Messages = cloneQueues(t.HTTP), cloneQueues(t.Messages)
