@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -700,9 +701,9 @@ func TestBitrateBounds(t *testing.T) {
 // the words of Schema.Check.
 func TestCheckedCommands(t *testing.T) {
 	m := lamp()
-	asked := 0
+	var asked atomic.Int32
 	m.Commands[0].Handle = func(context.Context, *sessiontest.Call) (*sessiontest.Message, error) {
-		asked++
+		asked.Add(1)
 		return nil, nil
 	}
 	s := connect(t, sessiontest.New(t, m), sdk.Config{CheckCommands: true})
@@ -724,7 +725,7 @@ func TestCheckedCommands(t *testing.T) {
 			}
 		})
 	}
-	if asked != 1 {
-		t.Errorf("the model was asked %d times", asked)
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the model was asked %d times", n)
 	}
 }

@@ -162,7 +162,9 @@ func (l *line) simulate(ctx context.Context) (stop func(), err error) {
 			return stop, fmt.Errorf("session %q: simulator: %w", spec.Name, err)
 		}
 		running = append(running, s)
-		spec.URL, spec.Local = s.URL(), true
+		l.mu.Lock()
+		spec.URL, spec.Local = s.URL(), true // who looks at the line reads them
+		l.mu.Unlock()
 		l.about(spec.Name).Info("simulator ready", "url", s.URL(), "shows", cmp.Or(cfg.Clip, "a test pattern"))
 	}
 	return stop, nil

@@ -80,9 +80,9 @@ func (l *line) view() pipelineView {
 	l.mu.Lock()
 	spec, g, began, ended, ph := l.spec, l.graph, l.began, l.ended, l.phase
 	v := pipelineView{Name: spec.Name, Phase: ph, Error: oneLine(l.err), Drift: oneLine(l.drift)}
-	sessions := l.sessions
+	specs, sessions := slices.Clone(spec.Sessions), l.sessions
 	l.mu.Unlock()
-	v.Sessions = sessionViews(spec, sessions)
+	v.Sessions = sessionViews(specs, sessions)
 	if g == nil {
 		v.Nodes = idleNodes(spec)
 		return v
@@ -100,9 +100,9 @@ func (l *line) view() pipelineView {
 	return v
 }
 
-func sessionViews(spec *config.Spec, sessions []namedSession) []sessionView {
-	views := make([]sessionView, len(spec.Sessions))
-	for i, s := range spec.Sessions {
+func sessionViews(specs []config.Session, sessions []namedSession) []sessionView {
+	views := make([]sessionView, len(specs))
+	for i, s := range specs {
 		views[i] = sessionView{Name: s.Name, Model: cmp.Or(s.Model, s.URL), Status: sdk.StatusDisconnected}
 		at := slices.IndexFunc(sessions, func(n namedSession) bool { return n.name == s.Name })
 		if at < 0 {
