@@ -136,3 +136,12 @@ type Sink struct {
 	Edge           pipeline.Edge
 	Hold, Cooldown time.Duration
 }
+
+// ActualQueue returns the queue that the sink has: the file's, or else its
+// kind's.
+func (s Sink) ActualQueue() pipeline.Queue {
+	if s.Queue != nil {
+		return *s.Queue
+	}
+	return s.Type.Queue
+}

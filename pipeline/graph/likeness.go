@@ -174,7 +174,7 @@ func (s *sink) compare(spec config.Sink) likeness {
 	was := s.spec.Load()
 	how := compareConfigs(was.Config, spec.Config)
 	moved := s.moved(was.Node, spec.Node)
-	queue, other := queueOf(*was), queueOf(spec)
+	queue, other := was.ActualQueue(), spec.ActualQueue()
 	switch {
 	case how == rebuilt, how == adjusted && s.reconfigure == nil, was.Type.Name != spec.Type.Name, was.Session != spec.Session,
 		queue.Depth != other.Depth, moved && s.hasEnded():
@@ -235,7 +235,7 @@ func (s *sink) adopt(spec config.Sink, l *layout) {
 // adapt fits the sink's queue to its source: one that is not live waits.
 func (s *sink) adapt(l *layout) {
 	spec := s.spec.Load()
-	s.queue.onFull = queueOf(*spec).OnFull
+	s.queue.onFull = spec.ActualQueue().OnFull
 	if e := s.graph.sourceOf(l, spec.From); e != nil && !e.source.Live() {
 		s.queue.onFull = pipeline.Block
 	}

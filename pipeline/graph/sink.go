@@ -39,7 +39,7 @@ func newSink(g *Graph, spec config.Sink) *sink {
 		trigger: trigger{edge: spec.Edge, hold: spec.Hold, cooldown: spec.Cooldown},
 	}
 	s.spec.Store(&spec)
-	q := queueOf(spec)
+	q := spec.ActualQueue()
 	s.queue = queue{
 		parcels: make(chan parcel, max(q.Depth, 1)), onFull: q.OnFull,
 		thrown: func(f *pipeline.Frame, why reason) {
@@ -48,14 +48,6 @@ func newSink(g *Graph, spec config.Sink) *sink {
 		},
 	}
 	return s
-}
-
-// queueOf returns the queue of a sink: its kind's where the file says none.
-func queueOf(spec config.Sink) pipeline.Queue {
-	if spec.Queue != nil {
-		return *spec.Queue
-	}
-	return spec.Type.Queue
 }
 
 // start begins to move frames. Writes get a context that ends with working.

@@ -127,7 +127,7 @@ func stage(s config.Stage, maxInFlight int) Node {
 
 func sink(s config.Sink) Node {
 	n := node(s.Node, "sink", s.Type.Name)
-	q := queueOf(s)
+	q := s.ActualQueue()
 	n.Detached = q.OnFull != pipeline.Block
 	n.Runs = fmt.Sprintf("behind a queue of %d, which %s", q.Depth, full(q.OnFull))
 	return n
@@ -142,13 +142,6 @@ func node(c config.Node, part, kind string) Node {
 		n.When = c.When.String()
 	}
 	return n
-}
-
-func queueOf(s config.Sink) pipeline.Queue {
-	if s.Queue != nil {
-		return *s.Queue
-	}
-	return s.Type.Queue
 }
 
 // full says what a full queue does.
@@ -244,7 +237,7 @@ func (p *Plan) held(spec *config.Spec) {
 		}
 	}
 	for _, s := range spec.Sinks {
-		q := queueOf(s)
+		q := s.ActualQueue()
 		way, _ := strings.CutSuffix(full(q.OnFull), " when it is full")
 		p.Held = append(p.Held, Held{By: s.Name, Frames: q.Depth + 1, Keeps: keeps(s.Pixels), Full: way})
 	}
