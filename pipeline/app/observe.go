@@ -31,7 +31,7 @@ func (s *sightings) of(spec *config.Spec) {
 	defer s.mu.Unlock()
 	s.stages = nil
 	for _, stage := range spec.Stages {
-		if slices.ContainsFunc(stage.Type.Sets, func(k pipeline.AnyKind) bool { return k.Name() == pipeline.Detections.Name() }) {
+		if slices.ContainsFunc(stage.Sets, func(k pipeline.AnyKind) bool { return k.Name() == pipeline.Detections.Name() }) {
 			s.stages = append(s.stages, stage.Name)
 		}
 	}

@@ -296,11 +296,8 @@ func (l *loader) scope(n *node) *expr.Scope {
 
 // sets returns what a stage sets: for one of an unknown kind, anything.
 func (l *loader) sets(n *node) []pipeline.AnyKind {
-	if refined, ok := n.cfg.(interface{ Sets() []pipeline.AnyKind }); ok {
-		return refined.Sets()
-	}
 	if n.known {
-		return n.stage.Type.Sets
+		return n.stage.Sets
 	}
 	var all []pipeline.AnyKind
 	for _, name := range l.reg.Stages() {

@@ -119,12 +119,15 @@ func (l *loader) stage(n *yaml.Node, label string) {
 	var newConfig func() any
 	if known {
 		newConfig = kind.NewConfig
-		st.stage.Pixels = kind.Pixels
+		st.stage.Pixels, st.stage.Sets = kind.Pixels, kind.Sets
 	}
 	l.begin(st, n, label, "stage", &f, newConfig)
 	st.stage.Config = st.cfg
 	l.finishNode(st, f.nodeFile)
 	s := st.stage
+	if refined, ok := st.cfg.(interface{ Sets() []pipeline.AnyKind }); ok {
+		s.Sets = refined.Sets()
+	}
 	s.Async, s.Workers = f.Async, f.Workers
 	s.TTL, s.Deadline = f.TTL.Std(), f.Deadline.Std()
 	if known {

@@ -116,6 +116,9 @@ type Stage struct {
 	Type pipeline.StageType
 	// Config is a pointer to the kind's configuration.
 	Config any
+	// Sets are the kinds of annotation that it sets, refined by its
+	// configuration.
+	Sets []pipeline.AnyKind
 	// Async stages work beside the line, on the newest frame.
 	Async bool
 	// TTL is how long results of an async or rated stage are held.

@@ -119,7 +119,7 @@ func stage(s config.Stage, maxInFlight int) Node {
 	default:
 		n.Runs = "on the line, one frame after the other"
 	}
-	for _, kind := range s.Type.Sets {
+	for _, kind := range s.Sets {
 		n.Sets = append(n.Sets, kind.Name())
 	}
 	return n

@@ -27,6 +27,18 @@ type stateConfig struct {
 	Message string `yaml:"message"`
 }
 
+type programConfig struct {
+	Counts bool `yaml:"counts"`
+}
+
+// Sets lowers what the kind sets.
+func (c *programConfig) Sets() []pipeline.AnyKind {
+	if c.Counts {
+		return []pipeline.AnyKind{pipeline.Measurements}
+	}
+	return []pipeline.AnyKind{pipeline.Detections, pipeline.Measurements}
+}
+
 // registry has one kind for each thing that can be done with pixels.
 func registry() *pipeline.Registry {
 	r := pipeline.NewRegistry()
@@ -40,6 +52,9 @@ func registry() *pipeline.Registry {
 	stage("follow", pipeline.Pixels{}, pipeline.Detections)
 	stage("draw", pipeline.Pixels{Read: pipeline.BGR, Write: pipeline.Edit})
 	stage("resize", pipeline.Pixels{Read: pipeline.Native, Write: pipeline.Reshape})
+	pipeline.RegisterStage(r, pipeline.StageKind[programConfig]{
+		Name: "program", Sets: []pipeline.AnyKind{pipeline.Detections, pipeline.Measurements},
+	})
 	sink := func(name string, p pipeline.Pixels, q pipeline.Queue) {
 		pipeline.RegisterSink(r, pipeline.SinkKind[settings]{Name: name, Pixels: p, Queue: q})
 	}
@@ -185,6 +200,21 @@ func TestForms(t *testing.T) {
 	}
 	if !json.Valid(asJSON) {
 		t.Error("not JSON")
+	}
+}
+
+// A stage sets what its configuration makes of what its kind sets.
+func TestSets(t *testing.T) {
+	p := of(t, head+"stages: [{name: a, type: program}, {name: b, type: program, config: {counts: true}}, {name: c, type: draw}]\nsinks: [{name: out, type: lines}]")
+	got := make(map[string][]string)
+	for _, n := range p.Nodes {
+		if n.Part == "stage" {
+			got[n.Name] = n.Sets
+		}
+	}
+	want := map[string][]string{"a": {"detections", "measurements"}, "b": {"measurements"}, "c": nil}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
