@@ -117,7 +117,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- timing(m.process, &s.counts.process, s.name)
 	}
 	for _, s := range l.sinks {
-		m.common(ch, &s.node, queueFull, failed, panicked, draining)
+		m.common(ch, &s.node, queueFull, failed, panicked, draining, reloading)
 		m.skips(ch, &s.node, notDue, unwanted, absent)
 		ch <- gauge(m.queued, s.queued(), s.name)
 		ch <- gauge(m.hanging, s.hanging(), s.name)

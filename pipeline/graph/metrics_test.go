@@ -101,6 +101,7 @@ reactorpipe_frames_dropped_total{node="out",pipeline="test",reason="drain"} 0
 reactorpipe_frames_dropped_total{node="out",pipeline="test",reason="error"} 0
 reactorpipe_frames_dropped_total{node="out",pipeline="test",reason="panic"} 0
 reactorpipe_frames_dropped_total{node="out",pipeline="test",reason="queue_full"} 0
+reactorpipe_frames_dropped_total{node="out",pipeline="test",reason="reload"} 0
 reactorpipe_frames_in_total{node="cam",pipeline="other"} 0
 reactorpipe_frames_in_total{node="cam",pipeline="test"} 10
 reactorpipe_frames_in_total{node="look",pipeline="test"} 10

@@ -8,6 +8,7 @@ import (
 type queue struct {
 	parcels chan parcel
 	onFull  pipeline.OnFull
+	yield   chan struct{} // who receives gives up its frame instead of waiting for room
 	// breaks of frames that were thrown away, for the next that is taken.
 	breaks *breaks
 	thrown func(*pipeline.Frame, reason)
@@ -19,14 +20,16 @@ func (q *queue) put(p parcel, aborted <-chan struct{}) {
 	case pipeline.Block:
 		select {
 		case q.parcels <- p:
+		case <-q.yield:
+			q.throw(p, reloading)
 		case <-aborted:
-			q.thrown(p.frame, draining)
+			q.throw(p, draining)
 		}
 	case pipeline.DropNewest:
 		select {
 		case q.parcels <- p:
 		default:
-			q.throw(p)
+			q.throw(p, queueFull)
 		}
 	default:
 		q.push(p)
@@ -43,14 +46,25 @@ func (q *queue) push(p parcel) {
 		}
 		select {
 		case old := <-q.parcels:
-			q.throw(old)
+			q.throw(old, queueFull)
 		default:
 		}
 	}
 }
 
 // throw keeps of a frame only that there was a break.
-func (q *queue) throw(p parcel) {
+func (q *queue) throw(p parcel, why reason) {
 	q.breaks.add(p.frame.Discontinuity)
-	q.thrown(p.frame, queueFull)
+	q.thrown(p.frame, why)
+}
+
+// giveWay has frames given up that wait for room, until over is closed.
+func (q *queue) giveWay(over <-chan struct{}) {
+	for {
+		select {
+		case q.yield <- struct{}{}:
+		case <-over:
+			return
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -322,16 +323,32 @@ func (h *hold) take(reading context.Context) error {
 	for _, s := range h.before.stages {
 		s.expire(now, 0)
 	}
-	for _, s := range h.leavingSinks() {
-		s.abort()
-	}
-	if h.slots(reading, g.cfg.Clock.After(holdTime-patience)) {
+	if h.pressed(reading, g.cfg.Clock.After(holdTime-patience)) {
 		return nil
 	}
 	if reading.Err() != nil {
 		return ErrOver
 	}
 	return fmt.Errorf("what is in flight did not leave the graph within %s: %s", holdTime, strings.Join(h.busy(), ", "))
+}
+
+// pressed is slots with the sinks that leave not waited for: frames do not wait
+// for room at them, and once the slots are taken their Writes end.
+func (h *hold) pressed(reading context.Context, late <-chan time.Time) bool {
+	leaving, over := h.leavingSinks(), make(chan struct{})
+	var giving sync.WaitGroup
+	for _, s := range leaving {
+		giving.Go(func() { s.queue.giveWay(over) })
+	}
+	ok := h.slots(reading, late)
+	close(over)
+	giving.Wait()
+	if ok {
+		for _, s := range leaving {
+			s.abort()
+		}
+	}
+	return ok
 }
 
 // slots takes all slots, until it is late.
@@ -359,7 +376,7 @@ func (h *hold) busy() (names []string) {
 		}
 	}
 	for _, s := range h.before.sinks {
-		if s.queue.onFull == pipeline.Block && len(s.queue.parcels) == cap(s.queue.parcels) {
+		if slices.Contains(h.next.sinks, s) && s.queue.onFull == pipeline.Block && len(s.queue.parcels) == cap(s.queue.parcels) {
 			names = append(names, s.String())
 		}
 	}

@@ -439,6 +439,43 @@ func TestAnythingThatHoldsFramesIsNamed(t *testing.T) {
 	})
 }
 
+func TestASinkThatWasToLeaveGoesOnWhenTheReloadFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 4)
+		r.source("file", 20) // not live: its sinks block
+		letGo := make(chan struct{})
+		wait := func(context.Context, *pipeline.Frame) error { <-letGo; return nil }
+		short := func(s *config.Sink) { s.Queue = &pipeline.Queue{Depth: 1, OnFull: pipeline.Block} }
+		r.sink("stuck", "file", wait, short)
+		var got seen[uint64]
+		r.sink("leaves", "file", func(ctx context.Context, f *pipeline.Frame) error {
+			<-letGo
+			got.add(f.Seq)
+			return ctx.Err()
+		}, short)
+		g := r.build()
+		ended := make(chan error, 1)
+		go func() { ended <- g.Run(t.Context()) }()
+		synctest.Wait()
+		_, err := g.Reload(t.Context(), r.version(func(s *config.Spec) { s.Sinks = s.Sinks[:1] }))
+		if want := `what is in flight did not leave the graph within 1s: sink "stuck"`; err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+		close(letGo)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		// It has given up what waited for room in its queue, no more.
+		st := g.Stats().Sinks[1]
+		if diff := cmp.Diff(append(count(0, 2), count(6, 20)...), got.all()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(map[string]uint64{"reload": 4}, st.Dropped); diff != "" || st.Errors != 0 {
+			t.Errorf("%d errors, dropped (-want +got):\n%s", st.Errors, diff)
+		}
+	})
+}
+
 func TestASinkTakesThePortOfOneThatGoes(t *testing.T) {
 	for _, broken := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

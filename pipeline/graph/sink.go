@@ -41,7 +41,7 @@ func newSink(g *Graph, spec config.Sink) *sink {
 	s.spec.Store(&spec)
 	q := spec.ActualQueue()
 	s.queue = queue{
-		parcels: make(chan parcel, max(q.Depth, 1)), onFull: q.OnFull,
+		parcels: make(chan parcel, max(q.Depth, 1)), onFull: q.OnFull, yield: make(chan struct{}),
 		thrown: func(f *pipeline.Frame, why reason) {
 			s.counts.dropped[why].Add(1)
 			s.release(f)
