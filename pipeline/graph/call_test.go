@@ -57,6 +57,34 @@ func TestWorkersRunSideBySideAndKeepTheOrder(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsForWorkersIsGivenUpWhenTimeIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 40)
+		r.source("file", 0)
+		r.cfg.Drain = 10 * period
+		var began seen[time.Time]
+		r.stage("heavy", "file", func(context.Context, *pipeline.Frame) error {
+			began.add(time.Now())
+			time.Sleep(period * 3 / 4)
+			return nil
+		}, func(s *config.Stage) { s.Workers = 2 })
+		r.sink("out", "heavy", through)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*period)
+		defer cancel()
+		begun := time.Now()
+		st := r.run(ctx)
+		patience := 8 * period
+		for _, at := range began.all() {
+			if after := at.Sub(begun) - 10*period; after > patience {
+				t.Errorf("a call began %s after the end", after)
+			}
+		}
+		if s := st.Stages[0]; s.Dropped["drain"] == 0 || s.Dropped["deadline"] != 0 || s.Skipped["bypassed"] != 0 {
+			t.Errorf("dropped %v, skipped %v", s.Dropped, s.Skipped)
+		}
+	})
+}
+
 func TestRatedWorkersHoldResults(t *testing.T) {
 	r := newRig(t, 4)
 	r.source("cam", 6)

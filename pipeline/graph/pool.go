@@ -67,6 +67,11 @@ func (p *pool) hand() {
 func (p *pool) work(i *instance) {
 	for j := range p.tasks {
 		f := j.frame
+		if p.forgone(f) { // it may have waited long
+			j.outcome = pass
+			j.done <- struct{}{}
+			continue
+		}
 		begun := p.graph.now()
 		i.job = j
 		err, mine := i.attempt(f, begun)

@@ -101,13 +101,7 @@ func (s *stage) judge(f *pipeline.Frame) fate {
 	switch {
 	case f.Dropped() != "" || f.Image() == nil && usesPixels(s.spec.Load().Pixels):
 		return pass
-	case s.graph.aborted():
-		s.drop(f, draining)
-		return pass
-	case s.graph.hurry.Load():
-		s.drop(f, reloading)
-		return pass
-	case !s.wanted(f):
+	case s.forgone(f), !s.wanted(f):
 		return pass
 	case !s.pace.due(f.PTS):
 		s.counts.skipped[notDue].Add(1)
@@ -115,6 +109,19 @@ func (s *stage) judge(f *pipeline.Frame) fate {
 	default:
 		return work
 	}
+}
+
+// forgone drops f if there is no time left to work on it.
+func (s *stage) forgone(f *pipeline.Frame) bool {
+	switch {
+	case s.graph.aborted():
+		s.drop(f, draining)
+	case s.graph.hurry.Load():
+		s.drop(f, reloading)
+	default:
+		return false
+	}
+	return true
 }
 
 // note remembers a break until the stage is called next.
