@@ -35,6 +35,7 @@ type line struct {
 	ended    time.Time
 	rate     rate // of the progress line
 	graph    *graph.Graph
+	peers    []config.Session // the file's, with the addresses of simulators
 	sessions []namedSession
 	drift    error // what a reconnect has brought that does not fit the file
 	err      error
@@ -68,7 +69,7 @@ const (
 func newLine(cfg lineConfig) *line {
 	return &line{
 		lineConfig: cfg, sightings: newSightings(cfg.spec), phase: phaseStarting,
-		flowing: make(chan struct{}), gone: make(chan struct{}),
+		peers: slices.Clone(cfg.spec.Sessions), flowing: make(chan struct{}), gone: make(chan struct{}),
 	}
 }
 
@@ -141,7 +142,7 @@ func (l *line) flow(ctx context.Context, g *graph.Graph) error {
 }
 
 // simulate starts the simulators that sessions of the file ask for and points
-// the sessions at them.
+// the line's sessions at them.
 func (l *line) simulate(ctx context.Context) (stop func(), err error) {
 	var running []*sim.Server
 	stop = func() {
@@ -163,7 +164,7 @@ func (l *line) simulate(ctx context.Context) (stop func(), err error) {
 		}
 		running = append(running, s)
 		l.mu.Lock()
-		spec.URL, spec.Local = s.URL(), true // who looks at the line reads them
+		l.peers[i].URL, l.peers[i].Local = s.URL(), true
 		l.mu.Unlock()
 		l.about(spec.Name).Info("simulator ready", "url", s.URL(), "shows", cmp.Or(cfg.Clip, "a test pattern"))
 	}
@@ -173,7 +174,7 @@ func (l *line) simulate(ctx context.Context) (stop func(), err error) {
 func (l *line) makeSessions() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, spec := range l.spec.Sessions {
+	for _, spec := range l.peers {
 		l.sessions = append(l.sessions, namedSession{spec.Name, session.New(session.Config{
 			Spec: spec, Codecs: wantedCodecs(l.spec, spec.Name),
 			Log: l.about(spec.Name), Clock: pipeline.SystemClock{},

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 )
 
 // editable is a pipeline that records, with a caption.
@@ -226,5 +229,46 @@ func TestSIGHUPIsHarmless(t *testing.T) {
 	}
 	if _, err := pictures(t, filepath.Join(filepath.Dir(f.path), "v.mp4")); err != nil || srv.Sessions() != 0 {
 		t.Errorf("recording: %v, %d sessions at the server", err, srv.Sessions())
+	}
+}
+
+// Where a simulator listens is the line's to know: the file stays as it was
+// read, also for those who compare it with another version meanwhile.
+func TestSIGHUPWhileASimulatorStarts(t *testing.T) {
+	t.Parallel()
+	f := newFile(t, "p.yaml", strings.Replace(editable, `{url: "URL"}`, "{sim: {width: 320, height: 240}}", 1), "")
+	v := &invocation{hangups: make(chan os.Signal, 1)}
+	v.hangups <- syscall.SIGHUP
+	stop := v.start(t, "run", f.path)
+	v.err.waitFor(t, "msg=reloaded kept=4 adjusted=[] rebuilt=[] added=[] removed=[]")
+	f.moreLines(t, v, 5)
+	f.save(t, "width: 320, height: 240", "width: 640, height: 480")
+	v.hangups <- syscall.SIGHUP
+	v.err.waitFor(t, `p.yaml:3: session \"main\" changed, and that needs a restart`)
+	if code := stop(); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+}
+
+func TestALineLeavesItsFileAsItIs(t *testing.T) {
+	path := write(t, "p.yaml", "session: {sim: {}}\nsources: {cam: {track: main_video}}\nsinks: [{name: out, type: discard}]\n")
+	read := func() *config.Spec {
+		spec, err := config.Load(path, registry(), config.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return spec
+	}
+	l := newLine(lineConfig{spec: read(), log: slog.New(slog.DiscardHandler)})
+	stop, err := l.simulate(t.Context())
+	defer stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if model := l.view().Sessions[0].Model; !strings.HasPrefix(model, "http://127.0.0.1:") {
+		t.Errorf("the session is with %q", model)
+	}
+	if diff := cmp.Diff(l.spec.Sessions, read().Sessions); diff != "" {
+		t.Errorf("the file has changed: %s", diff)
 	}
 }

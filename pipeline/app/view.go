@@ -78,13 +78,13 @@ func (s *supervisor) view(p *supervised) pipelineView {
 
 func (l *line) view() pipelineView {
 	l.mu.Lock()
-	spec, g, began, ended, ph := l.spec, l.graph, l.began, l.ended, l.phase
-	v := pipelineView{Name: spec.Name, Phase: ph, Error: oneLine(l.err), Drift: oneLine(l.drift)}
-	specs, sessions := slices.Clone(spec.Sessions), l.sessions
+	g, began, ended, ph := l.graph, l.began, l.ended, l.phase
+	v := pipelineView{Name: l.spec.Name, Phase: ph, Error: oneLine(l.err), Drift: oneLine(l.drift)}
+	peers, sessions := slices.Clone(l.peers), l.sessions
 	l.mu.Unlock()
-	v.Sessions = sessionViews(specs, sessions)
+	v.Sessions = sessionViews(peers, sessions)
 	if g == nil {
-		v.Nodes = idleNodes(spec)
+		v.Nodes = idleNodes(l.spec)
 		return v
 	}
 	st, now := g.Stats(), time.Now()
@@ -100,9 +100,9 @@ func (l *line) view() pipelineView {
 	return v
 }
 
-func sessionViews(specs []config.Session, sessions []namedSession) []sessionView {
-	views := make([]sessionView, len(specs))
-	for i, s := range specs {
+func sessionViews(peers []config.Session, sessions []namedSession) []sessionView {
+	views := make([]sessionView, len(peers))
+	for i, s := range peers {
 		views[i] = sessionView{Name: s.Name, Model: cmp.Or(s.Model, s.URL), Status: sdk.StatusDisconnected}
 		at := slices.IndexFunc(sessions, func(n namedSession) bool { return n.name == s.Name })
 		if at < 0 {

@@ -58,14 +58,10 @@ func Compatible(before, after *config.Spec) error {
 	return errors.Join(errs...)
 }
 
-// sameSession compares sessions wherever in the file they stand. One that is
-// simulated has its address from the simulator.
+// sameSession compares sessions wherever in the file they stand.
 func sameSession(a, b config.Session) bool {
 	for _, s := range []*config.Session{&a, &b} {
 		s.Line = 0
-		if s.Sim != nil {
-			s.URL, s.Local = "", false
-		}
 		s.Start = slices.Clone(s.Start)
 		for i := range s.Start {
 			s.Start[i].Line = 0
