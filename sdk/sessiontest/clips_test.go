@@ -153,6 +153,41 @@ func checkPlayable(t *testing.T, file []byte, codec string) {
 	}
 }
 
+// A recording in another codec than the client's goes on with the first picture
+// of the next clip, not with one that needs the pictures before it.
+func TestRecordingOfAnotherClip(t *testing.T) {
+	loop := []*sessiontest.Clip{sessiontest.VP8Clip(), sessiontest.H264Clip()}
+	srv := sessiontest.NewConfig(t, sessiontest.Config{
+		Model:     sessiontest.Model{Tracks: []sessiontest.Track{{Name: "main_video", Loop: loop}}},
+		Recording: sessiontest.Recording{Enabled: true, Chunk: time.Minute},
+	})
+	want(t, 200, nil, "POST", srv.URL()+"/start_session", `{"session_id":"`+recordingID+`"}`)
+	c := connect(t, srv, clientConfig{tracks: []clientTrack{video("main_video")}})
+	c.resume("main_video")
+	var ready *wire.ClipReady
+	recorded := func(seconds float64) {
+		t.Helper()
+		for ready == nil || ready.GetNowMarker() < seconds {
+			ready = requestClip(c, 1)
+		}
+	}
+	recorded(0.3)
+	srv.Output("main_video").Play(sessiontest.NegativeClips())
+	recorded(ready.GetNowMarker() + 0.5)
+	srv.EndSessions("")
+	_, _, chunk := request(t, "GET", srv.URL()+"/clips/chunks/"+recordingID+"/chunk_00000.m4s", "")
+	for n, frame := range sessiontest.NegativeClips()[1].Frames {
+		slice := frame[bytes.LastIndex(frame, []byte{0, 0, 1})+3:]
+		if strings.Contains(chunk, string(slice)) {
+			if n > 0 {
+				t.Errorf("the next clip begins with its frame %d", n)
+			}
+			return
+		}
+	}
+	t.Errorf("the next clip is not in the recording of %d bytes", len(chunk))
+}
+
 func TestRecordingOutlivesItsSession(t *testing.T) {
 	srv := recordedServer(t, brightness())
 	const id = "0a1b2c3d-0000-4000-8000-000000000001"

@@ -61,6 +61,7 @@ type recorder struct {
 	mu       sync.Mutex // guards what follows
 	watching bool
 	asked    time.Time // for a keyframe
+	wanted   bool      // a keyframe is needed: nothing else is recorded next
 	head     []byte    // the init segment, from the first keyframe on
 	last     *recorded // waits for its length
 	lastPTS  time.Duration
@@ -147,15 +148,21 @@ func (t *recordedTrack) demand(codec string, now time.Time) (watching, keyframe 
 	case codec != t.codec:
 		return false, false
 	}
-	if (t.head == nil || t.due()) && now.Sub(t.asked) > askAgain {
+	if (t.head == nil || t.wanted || t.due()) && now.Sub(t.asked) > askAgain {
 		t.asked = now
 		return true, true
 	}
 	return true, false
 }
 
-// block needs nothing: the next keyframe that is due is asked for in any case.
-func (t *recordedTrack) block() {}
+// block lets nothing but a keyframe into a recording that has begun, and asks for one.
+func (t *recordedTrack) block() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kind == Video && t.head != nil {
+		t.wanted, t.asked = true, time.Time{}
+	}
+}
 
 func (t *recordedTrack) offer(s Sample) {
 	t.mu.Lock()
@@ -164,7 +171,8 @@ func (t *recordedTrack) offer(s Sample) {
 	case !t.watching || t.finished || t.broken:
 	case t.kind == Audio && s.Codec == "opus":
 		t.addSound(s.Data)
-	case t.kind == Video && s.Codec == t.codec:
+	case t.kind == Video && s.Codec == t.codec && (s.Keyframe || !t.wanted):
+		t.wanted = false
 		t.addPicture(s)
 	}
 }
