@@ -176,6 +176,16 @@ func (x *session) armOrphan() {
 	x.ends = time.AfterFunc(d, func() { x.orphaned() })
 }
 
+// deserted begins the client-less window, if nobody is left. x.mu is held.
+func (x *session) deserted() {
+	if len(x.connections) > 0 || x.system {
+		return
+	}
+	x.state = stateOrphaned
+	x.rest(true)
+	x.armOrphan()
+}
+
 func (x *session) orphaned() {
 	x.mu.Lock()
 	alone := x.state == stateWaiting || x.state == stateOrphaned
@@ -371,11 +381,7 @@ func (x *session) leave(c *connection) {
 			delete(x.slots, name)
 		}
 	}
-	if len(x.connections) == 0 && !x.system {
-		x.state = stateOrphaned
-		x.rest(true)
-		x.armOrphan()
-	}
+	x.deserted()
 	x.srv.journal.move(x.id, eventClosed, x.state, object{"conn_id": c.id, "transport": "webrtc"})
 	x.srv.counters.add(labelled("runtime_connections_closed_total"))
 	if f := x.srv.model.Disconnected; f != nil {

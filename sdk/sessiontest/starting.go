@@ -270,10 +270,7 @@ func (x *session) systemGone() {
 	if x.state == stateClosing {
 		return
 	}
-	if len(x.connections) == 0 {
-		x.state = stateOrphaned
-		x.armOrphan()
-	}
+	x.deserted()
 	x.srv.journal.move(x.id, eventClosed, x.state, object{"conn_id": systemClient, "transport": "webrtc", "system": true})
 	if f := x.srv.model.Disconnected; f != nil {
 		x.postLocked(func() { f(x.id, systemClient) })

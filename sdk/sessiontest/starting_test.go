@@ -1,6 +1,7 @@
 package sessiontest_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -53,6 +54,42 @@ func TestStepsRunUnattended(t *testing.T) {
 			for srv.Sessions() > 0 || !strings.Contains(sessionState(t, srv), "ready") {
 			}
 		})
+	}
+}
+
+// When a client has gone and then the starting input is done, the model rests.
+func TestNobodyIsLeftBehindAStartingInput(t *testing.T) {
+	release, gone := make(chan struct{}), make(chan uint32, 2)
+	m := brightness()
+	m.Tracks[0].Loop = []*sessiontest.Clip{sessiontest.H264Clip()}
+	m.Commands = append(m.Commands, sessiontest.Command{
+		Name: "dream", Handle: func(ctx context.Context, _ *sessiontest.Call) (*sessiontest.Message, error) {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+			return nil, nil
+		},
+	})
+	m.Disconnected = func(_ string, connection uint32) { gone <- connection }
+	srv := recordedServer(t, m)
+	want(t, 200, nil, "POST", srv.URL()+"/start_session", `{"starting_input":{"commands":[{"command":"dream"}]}}`)
+	connect(t, srv, clientConfig{})
+	for len(srv.Output("main_video").Demand()) == 0 { // until it is recorded
+	}
+	srv.Drop()
+	for srv.Connections() > 0 {
+	}
+	close(release)
+	take(t, gone, "end of the client")
+	if id := take(t, gone, "end of the starting input"); id != 0 {
+		t.Errorf("connection %d went last", id)
+	}
+	if demand := srv.Output("main_video").Demand(); len(demand) > 0 {
+		t.Errorf("for nobody, there is a demand: %v", demand)
+	}
+	if got := sessionState(t, srv); got != "orphaned" {
+		t.Errorf("the session is %s", got)
 	}
 }
 
