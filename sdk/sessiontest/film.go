@@ -1,7 +1,5 @@
 package sessiontest
 
-import "time"
-
 // film puts the pictures of a step into one file, a stream for each video
 // output that has some, playable from the start. Pictures that are encoded are
 // taken as they are, raw ones as they are too: their blocks are not compressed.
@@ -13,10 +11,7 @@ func (m Model) film(s *Step) (file []byte, used []usage) {
 		if o == nil || t.Kind != Video || len(o.frames) == 0 {
 			continue
 		}
-		fps := o.rate
-		if fps <= 0 {
-			fps = float64(len(o.frames)) / max(s.Elapsed, time.Millisecond).Seconds()
-		}
+		fps := o.pace(s.Elapsed)
 		track := mp4Track{id: uint32(len(tracks) + 1), scale: videoScale}
 		run := mp4Run{track: track.id}
 		for i, f := range o.frames {

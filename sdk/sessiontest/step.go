@@ -75,6 +75,14 @@ func (s *Step) Emit(track string, rate float64, frames ...StepFrame) {
 	o.frames, o.rate = append(o.frames, frames...), rate
 }
 
+// pace is the rate of the output of a step that took so long.
+func (o *stepOutput) pace(elapsed time.Duration) float64 {
+	if o.rate > 0 {
+		return o.rate
+	}
+	return float64(len(o.frames)) / max(elapsed, time.Millisecond).Seconds()
+}
+
 // Say broadcasts a message to the clients of the session, ahead of the result.
 func (s *Step) Say(typ string, data map[string]any) { s.session.tell(typ, data) }
 
@@ -234,10 +242,7 @@ func (m Model) stepTracks(s *Step) []*wire.TrackFrames {
 		}
 		track := &wire.TrackFrames{Track: t.Name, Kind: wireKind(t.Kind)}
 		if o := s.outputs[t.Name]; o != nil {
-			track.Rate = o.rate
-			if track.Rate == 0 {
-				track.Rate = float64(len(o.frames)) / s.Elapsed.Seconds()
-			}
+			track.Rate = o.pace(s.Elapsed)
 			for _, f := range o.frames {
 				track.Frames = append(track.Frames, f.message())
 			}

@@ -1,12 +1,14 @@
 package sessiontest_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -257,6 +259,25 @@ func TestStepResults(t *testing.T) {
 		t.Errorf("the film: %d %v, %d bytes", status, header, len(film))
 	}
 	checkFilm(t, film)
+}
+
+// A step that took next to no time has the rate of one that took a millisecond,
+// in its result as in the film of it.
+func TestStepsRateIsFinite(t *testing.T) {
+	m := sessiontest.StepModel()
+	m.Step = func(_ context.Context, s *sessiontest.Step) error {
+		s.Elapsed = time.Nanosecond
+		s.Emit("main_video", 0, sessiontest.Picture(2, 2, make([]byte, 12)), sessiontest.Picture(2, 2, make([]byte, 12)))
+		return nil
+	}
+	srv := sessiontest.NewConfig(t, sessiontest.Config{Model: m, StepResults: sessiontest.StepResults{Enabled: true}})
+	want(t, 200, nil, "POST", srv.URL()+"/start_session", startStepped)
+	r := connect(t, srv, clientConfig{}).step(&wire.RequestStep{})
+	var doc struct{ Usage []struct{ FPS float64 } }
+	want(t, 200, &doc, "GET", srv.URL()+"/sessions/"+recordingID+"/steps/1", "")
+	if got := r.GetTracks()[0].GetRate(); got != 2000 || doc.Usage[0].FPS != got {
+		t.Errorf("the result says %v Hz, its film %v", got, doc.Usage[0].FPS)
+	}
 }
 
 // checkFilm has ffmpeg decode a film of three pictures, where there is one.
