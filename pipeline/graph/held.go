@@ -10,9 +10,8 @@ import (
 // held is the last result of a rated or async stage, which later frames carry
 // until it is too old.
 type held struct {
-	ttl time.Duration
-
 	mu      sync.Mutex // guards what follows
+	ttl     time.Duration
 	results pipeline.Results
 	have    bool
 	fresh   bool          // no frame has carried it

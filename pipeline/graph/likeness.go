@@ -205,7 +205,10 @@ func (s *stage) adopt(spec config.Stage) {
 		s.pace = newPace(spec.Rate)
 	}
 	if was.Rate != spec.Rate || was.TTL != spec.TTL {
-		s.held = s.held.refined(newHeld(spec.TTL, s.pace.period, spec.Async))
+		next := s.held.refined(newHeld(spec.TTL, s.pace.period, spec.Async))
+		if next != s.held { // never so for an async stage, whose call may read it now
+			s.held = next
+		}
 	}
 	if compareConfigs(was.Config, spec.Config) == adjusted {
 		for _, i := range s.instances {

@@ -245,6 +245,25 @@ func TestTheKeysOfANodeChangeInPlace(t *testing.T) {
 	})
 }
 
+func TestAnAsyncCallGoesOnThroughAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2)
+		r.camera("cam", 0)
+		r.stage("look", "cam", func(ctx context.Context, f *pipeline.Frame) error {
+			time.Sleep(3 * period)
+			pipeline.Set(f, counted, int(f.Seq))
+			return ctx.Err()
+		}, func(s *config.Stage) { s.Async = true })
+		got := r.results("look", "look")
+		g := r.begin(t)
+		g.reload(t, r.version(func(s *config.Spec) { s.Stages[0].TTL = time.Minute }))
+		g.end(t)
+		if n := len(got.all()); n < 5 {
+			t.Errorf("%d frames carry a result", n)
+		}
+	})
+}
+
 func TestASinkThatIsReplacedFinishesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 2)
