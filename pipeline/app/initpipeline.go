@@ -107,8 +107,8 @@ func detectKinds(reg *pipeline.Registry) map[string]string {
 	kinds := make(map[string]string)
 	for _, name := range reg.Stages() {
 		kind, _ := reg.Stage(name)
-		finds := slices.ContainsFunc(kind.Sets, func(k pipeline.AnyKind) bool { return k.Name() == pipeline.Detections.Name() })
-		if looks := kind.Pixels.Read != pipeline.NoRead && kind.Pixels.Write == pipeline.NoWrite; finds && looks && complete(kind.Type) {
+		looks := kind.Pixels.Read != pipeline.NoRead && kind.Pixels.Write == pipeline.NoWrite
+		if detects(kind.Sets) && looks && complete(kind.Type) {
 			kinds[strings.TrimSuffix(name, "_detect")] = name
 		}
 	}

@@ -31,10 +31,15 @@ func (s *sightings) of(spec *config.Spec) {
 	defer s.mu.Unlock()
 	s.stages = nil
 	for _, stage := range spec.Stages {
-		if slices.ContainsFunc(stage.Sets, func(k pipeline.AnyKind) bool { return k.Name() == pipeline.Detections.Name() }) {
+		if detects(stage.Sets) {
 			s.stages = append(s.stages, stage.Name)
 		}
 	}
+}
+
+// detects says that detections are among what a stage sets.
+func detects(sets []pipeline.AnyKind) bool {
+	return slices.ContainsFunc(sets, func(k pipeline.AnyKind) bool { return k.Name() == pipeline.Detections.Name() })
 }
 
 // look takes the numbers from a frame that reached a sink.
