@@ -78,7 +78,6 @@ func describe(f Field) object {
 	if f.Text != "" {
 		o["description"] = f.Text
 	}
-	f.Form.Range.bound(o)
 	if f.Default != nil {
 		o["default"] = f.Default
 	}
@@ -93,13 +92,10 @@ func describe(f Field) object {
 	return o
 }
 
-// bound adds r to the schema of a number, which may be one of several.
+// bound adds r to the schema of a number.
 func (r *Range) bound(o object) {
 	if r == nil {
 		return
-	}
-	if alternatives, ok := o["anyOf"].([]object); ok {
-		o = alternatives[0] // the number of an optional one
 	}
 	if r.Min != nil {
 		o["minimum"] = *r.Min
@@ -206,12 +202,15 @@ func (f Form) schema() object {
 	case "true or false":
 		return orText("boolean", variable, f.Word)
 	case "number":
-		return orText("number", variable, "a number")
+		o := orText("number", variable, "a number")
+		f.Range.bound(o)
+		return o
 	case "whole number":
 		o := orText("integer", variable, "a whole number")
 		if reflect.Uint <= f.typ.Kind() && f.typ.Kind() <= reflect.Uint64 {
 			o["minimum"] = 0
 		}
+		f.Range.bound(o)
 		return o
 	case "text":
 		return text()
