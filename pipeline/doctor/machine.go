@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	"time"
 
 	"gocv.io/x/gocv"
 
@@ -25,8 +24,8 @@ type Surroundings struct {
 	Admin string
 }
 
-// Machine checks what this machine can do, without a network or a key. Nothing
-// of it is a failure but what no pipeline can do without.
+// Machine checks what this machine can do, without a network or a key. What it
+// lacks is a warning, never a failure.
 func Machine(ctx context.Context, s Surroundings) iter.Seq[Result] {
 	checks := []func() Result{
 		cpus,
@@ -41,11 +40,7 @@ func Machine(ctx context.Context, s Surroundings) iter.Seq[Result] {
 	)
 	return func(yield func(Result) bool) {
 		for _, check := range checks {
-			begun := time.Now()
 			r := check()
-			if r.Took == 0 && r.Status == Fail {
-				r.Took = time.Since(begun)
-			}
 			if ctx.Err() != nil || !yield(r) {
 				return
 			}

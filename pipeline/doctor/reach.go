@@ -177,7 +177,7 @@ func (r *reach) tls(_ *url.URL, err error) Result {
 		return Result{Name: hopTCP, Status: Fail, Detail: "no answer over HTTP: " + reason(err), Advice: "is this the port of a runtime, and not of something else?", Err: err}
 	case r.tlsErr != nil || err != nil && !r.tlsBegun:
 		return Result{
-			Name: hopTLS, Status: Fail, Detail: reason(errors.Join(r.tlsErr, err)), Err: err,
+			Name: hopTLS, Status: Fail, Detail: reason(err), Err: err,
 			Advice: "a clock that is wrong, a proxy that breaks TLS open, or certificates that are missing (ca-certificates) do this", Took: r.done[hopTLS],
 		}
 	case err != nil:

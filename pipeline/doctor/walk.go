@@ -155,9 +155,6 @@ func (w *walker) connect(ctx context.Context, token string) *sdk.Session {
 			}
 		},
 	}
-	for _, url := range peer.ICEServers {
-		sc.ICEServers = append(sc.ICEServers, sdk.ICEServer{URLs: []string{url}})
-	}
 	type outcome struct {
 		session *sdk.Session
 		err     error

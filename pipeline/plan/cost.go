@@ -61,8 +61,6 @@ func (w Work) String() string {
 // conversion returns the cost of making one from the other.
 func conversion(from, to Pixels) float64 {
 	switch {
-	case from == to:
-		return copyOfBGR
 	case from == Native && to == BGR:
 		return nativeToBGR
 	case from == Native && to == Gray:

@@ -28,7 +28,7 @@ func (p *Plan) Mermaid() string {
 		case e.Detached:
 			arrow = "-.->"
 		}
-		fmt.Fprintf(&t, "  %s %s|%s| %s\n", id(e.From), arrow, p.on(e), id(e.To))
+		fmt.Fprintf(&t, "  %s %s|%s| %s\n", id(e.From), arrow, e.label(), id(e.To))
 	}
 	return t.String()
 }
@@ -49,8 +49,8 @@ func (n *Node) label() []string {
 	return lines
 }
 
-// on is what stands on an arrow.
-func (p *Plan) on(e Edge) string {
+// label is what stands on an arrow.
+func (e Edge) label() string {
 	if e.Waits == "metadata" && e.Carries != "annotations" && e.Carries != string(Messages) {
 		return "metadata"
 	}

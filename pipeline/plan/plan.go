@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
@@ -129,7 +128,7 @@ func sink(s config.Sink) Node {
 	n := node(s.Node, "sink", s.Type.Name)
 	q := s.ActualQueue()
 	n.Detached = q.OnFull != pipeline.Block
-	n.Runs = fmt.Sprintf("behind a queue of %d, which %s", q.Depth, full(q.OnFull))
+	n.Runs = fmt.Sprintf("behind a queue of %d, which %s when it is full", q.Depth, full(q.OnFull))
 	return n
 }
 
@@ -148,11 +147,11 @@ func node(c config.Node, part, kind string) Node {
 func full(way pipeline.OnFull) string {
 	switch way {
 	case pipeline.Block:
-		return "holds the line up when it is full"
+		return "holds the line up"
 	case pipeline.DropNewest:
-		return "drops the newest when it is full"
+		return "drops the newest"
 	default:
-		return "drops the oldest when it is full"
+		return "drops the oldest"
 	}
 }
 
@@ -238,8 +237,7 @@ func (p *Plan) held(spec *config.Spec) {
 	}
 	for _, s := range spec.Sinks {
 		q := s.ActualQueue()
-		way, _ := strings.CutSuffix(full(q.OnFull), " when it is full")
-		p.Held = append(p.Held, Held{By: s.Name, Frames: q.Depth + 1, Keeps: keeps(s.Pixels), Full: way})
+		p.Held = append(p.Held, Held{By: s.Name, Frames: q.Depth + 1, Keeps: keeps(s.Pixels), Full: full(q.OnFull)})
 	}
 }
 

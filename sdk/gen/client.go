@@ -246,10 +246,6 @@ func (m message) write(b *strings.Builder) {
 func (r record) write(b *strings.Builder, doc string) {
 	b.WriteString("\n")
 	comment(b, "", "", "", doc)
-	r.body(b)
-}
-
-func (r record) body(b *strings.Builder) {
 	if len(r.fields) == 0 {
 		fmt.Fprintf(b, "type %s struct{}\n", r.name)
 		return
