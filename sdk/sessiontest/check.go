@@ -28,6 +28,17 @@ func (b *breach) String() string {
 	return b.arg + ": " + b.reason
 }
 
+// check finds a command and compares the arguments with its declaration. The
+// command is empty if there is none of that name.
+func (m Model) check(name string, args map[string]any) (Command, map[string]any, *breach) {
+	cmd, ok := m.command(name)
+	if !ok {
+		return cmd, nil, &breach{name, textUnknownCommand}
+	}
+	checked, b := cmd.check(args)
+	return cmd, checked, b
+}
+
 // check compares a command's arguments with its declaration, in the runtime's
 // order and words, and returns them with the defaults filled in.
 func (c Command) check(args map[string]any) (map[string]any, *breach) {

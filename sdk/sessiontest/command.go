@@ -1,6 +1,7 @@
 package sessiontest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -96,18 +97,11 @@ func (c *connection) runCommand(id, name string, args map[string]any, uploads er
 // answer checks a command and has the model carry it out.
 func (c *connection) answer(name string, args map[string]any, uploads error) (*Message, error) {
 	x := c.session
-	cmd, ok := x.srv.model.command(name)
-	b := &breach{name, textUnknownCommand}
-	if ok {
-		_, b = cmd.check(args)
-	}
+	cmd, checked, b := x.srv.model.check(name, args)
 	switch {
 	case b != nil:
 		x.note(eventError, object{"message": fmt.Sprintf("command '%s' rejected (%s)", name, b), "conn_id": c.id})
-		known := name
-		if !ok {
-			known = "unknown"
-		}
+		known := cmp.Or(cmd.Name, "unknown")
 		x.srv.counters.add(labelled("runtime_commands_total", "command", known, "outcome", "rejected"))
 		c.log.Info("command refused", "command", name, "reason", b.reason)
 		return nil, &CommandError{Code: codeInvalid, Message: b.reason}
@@ -115,15 +109,13 @@ func (c *connection) answer(name string, args map[string]any, uploads error) (*M
 		x.srv.counters.add(labelled("runtime_commands_total", "command", name, "outcome", "unresolved_upload"))
 		return nil, &CommandError{Code: codeUnresolved, Message: fmt.Sprintf("command '%s' references an unresolved upload", name)}
 	}
-	return x.perform(c.id, name, args)
+	return x.perform(c.id, cmd, checked)
 }
 
-// perform runs the handler of a checked command.
-func (x *session) perform(connection uint32, name string, args map[string]any) (*Message, error) {
-	cmd, _ := x.srv.model.command(name)
-	checked, _ := cmd.check(args)
-	x.srv.counters.add(labelled("runtime_commands_total", "command", name, "outcome", "accepted"))
-	x.note(eventCommand, object{"name": name, "args": scalars(checked), "conn_id": connection})
+// perform runs the handler of a command with its checked arguments.
+func (x *session) perform(connection uint32, cmd Command, checked map[string]any) (*Message, error) {
+	x.srv.counters.add(labelled("runtime_commands_total", "command", cmd.Name, "outcome", "accepted"))
+	x.note(eventCommand, object{"name": cmd.Name, "args": scalars(checked), "conn_id": connection})
 	reply, err := x.answer(connection, cmd, checked)
 	if err == nil && cmd.Effect != nil {
 		x.srv.take(cmd.Effect)

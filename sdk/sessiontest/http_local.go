@@ -26,10 +26,7 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &body) {
 		return
 	}
-	asked, refusal := parseStart(body)
-	if refusal == "" {
-		refusal = asked.refusal(s.model)
-	}
+	asked, refusal := s.model.parseStart(body)
 	if refusal != "" {
 		refuse(w, http.StatusBadRequest, refusal)
 		return

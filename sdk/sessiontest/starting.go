@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,9 +22,9 @@ type start struct {
 	params    object
 }
 
-// parseStart reads the keys of a start body that mean something. The refusal is
-// in the runtime's words.
-func parseStart(body map[string]json.RawMessage) (s start, refusal string) {
+// parseStart reads the keys of a start body that mean something, and holds them
+// against the model. The refusal is in the runtime's words.
+func (m Model) parseStart(body map[string]json.RawMessage) (s start, refusal string) {
 	s.params = object{}
 	for key, raw := range body {
 		s.params[key] = anyJSON(raw)
@@ -52,9 +51,18 @@ func parseStart(body map[string]json.RawMessage) (s start, refusal string) {
 	}
 	if s.params["starting_input"] != nil {
 		s.hasInput = true
-		s.input, refusal = parseInput(body["starting_input"])
+		if s.input, refusal = parseInput(body["starting_input"]); refusal != "" {
+			return s, refusal
+		}
 	}
-	return s, refusal
+	if s.stepped && m.Step == nil {
+		return s, fmt.Sprintf("generation 'stepped' needs a model that runs the default ReactorApp step loop and command path; "+
+			"%s drives its own run() or overrides submit_command()", m.Name)
+	}
+	if f := m.checkCalls(s.input); f != nil {
+		return s, f.text
+	}
+	return s, ""
 }
 
 // parseInput reads a starting input: state in the order of the body, then
@@ -189,20 +197,6 @@ func numbers(v any) any {
 	return v
 }
 
-// refusal holds the start against the model.
-func (s start) refusal(m Model) string {
-	if s.stepped && m.Step == nil {
-		return fmt.Sprintf("generation 'stepped' needs a model that runs the default ReactorApp step loop and command path; "+
-			"%s drives its own run() or overrides submit_command()", m.Name)
-	}
-	for _, call := range s.input {
-		if reason := m.refusal(call); reason != "" {
-			return fmt.Sprintf("%s is refused: %s", call.entry, reason)
-		}
-	}
-	return ""
-}
-
 // systemClient is the connection that a starting input belongs to.
 const systemClient = 0
 
@@ -214,10 +208,10 @@ func (x *session) begin(s start) {
 	}
 	unattended := s.steps > 0 && !s.stepped
 	x.systemConnected()
-	failure := x.applyStart(s)
+	why, failure := x.applyStart(s)
 	switch {
 	case failure != nil && s.steps > 0:
-		x.end(ending{why: failure.why, notice: failure.text})
+		x.end(ending{why: why, notice: failure.text})
 	case unattended:
 		for range s.steps {
 			if _, failure := x.turn(); failure != nil || x.ctx.Err() != nil {
@@ -230,23 +224,19 @@ func (x *session) begin(s start) {
 	}
 }
 
-// startFailure is a starting input that could not be applied.
-type startFailure struct{ why, text string }
-
-func (x *session) applyStart(s start) *startFailure {
-	window := max(x.srv.cfg.orphanTimeout(x.cloud), x.srv.cfg.UploadTimeout)
-	for _, call := range s.input {
-		if err := x.awaitUploadsFor(x.ctx, references(maps.Clone(call.args)), window); err != nil {
-			f := &startFailure{"start_refused", call.entry + " references an unresolved upload"}
-			x.note(eventError, object{"message": f.text, "conn_id": systemClient})
-			return f
-		}
+// applyStart sets the state and runs the commands of a starting input. Why is
+// the reason for which a failure ends the session.
+func (x *session) applyStart(s start) (why string, f *stepFailure) {
+	why = "start_refused"
+	f = x.awaitCalls(x.ctx, s.input, max(x.srv.cfg.orphanTimeout(x.cloud), x.srv.cfg.UploadTimeout))
+	if f == nil {
+		why = "error"
+		f = x.runCalls(systemClient, s.input)
 	}
-	if f := x.runCalls(systemClient, s.input); f != nil {
+	if f != nil {
 		x.note(eventError, object{"message": f.text, "conn_id": systemClient})
-		return &startFailure{"error", f.text}
 	}
-	return nil
+	return why, f
 }
 
 // systemConnected and systemGone make the moves of a client without one.

@@ -162,14 +162,14 @@ func (c *connection) step(request *wire.RequestStep) (*wire.StepResult, *stepFai
 		return nil, failure
 	}
 	calls := stepCalls(request)
-	if failure := x.awaitCalls(c.ctx, calls); failure != nil {
+	if failure := x.awaitCalls(c.ctx, calls, x.srv.cfg.UploadTimeout); failure != nil {
 		return nil, failure
 	}
 	frames, failure := x.stepFrames(request.GetMediaInput())
 	if failure != nil {
 		return nil, failure
 	}
-	if failure := x.checkCalls(calls); failure != nil {
+	if failure := x.srv.model.checkCalls(calls); failure != nil {
 		return nil, failure
 	}
 	if failure := x.runCalls(c.id, calls); failure != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/reactorpipe/reactorpipe/sdk/wire"
 )
@@ -36,10 +37,10 @@ func stepCalls(request *wire.RequestStep) []stepCall {
 	return calls
 }
 
-// awaitCalls waits for the files that calls refer to.
-func (x *session) awaitCalls(ctx context.Context, calls []stepCall) *stepFailure {
+// awaitCalls waits for the files that each of the calls refers to.
+func (x *session) awaitCalls(ctx context.Context, calls []stepCall, longest time.Duration) *stepFailure {
 	for _, call := range calls {
-		if err := x.awaitUploads(ctx, references(call.args)); err != nil {
+		if err := x.awaitUploadsFor(ctx, references(call.args), longest); err != nil {
 			return refused(call.entry, "%s references an unresolved upload", call.entry)
 		}
 	}
@@ -47,32 +48,21 @@ func (x *session) awaitCalls(ctx context.Context, calls []stepCall) *stepFailure
 }
 
 // checkCalls holds all calls against the declarations before one of them runs.
-func (x *session) checkCalls(calls []stepCall) *stepFailure {
+func (m Model) checkCalls(calls []stepCall) *stepFailure {
 	for _, call := range calls {
-		if reason := x.srv.model.refusal(call); reason != "" {
-			return refused(call.entry, "%s is refused: %s", call.entry, reason)
+		if _, _, b := m.check(call.name, call.args); b != nil {
+			return refused(call.entry, "%s is refused: %s", call.entry, b)
 		}
 	}
 	return nil
-}
-
-// refusal says what is wrong with a call, and with what of it; "" if nothing is.
-func (m Model) refusal(call stepCall) string {
-	cmd, ok := m.command(call.name)
-	if !ok {
-		return call.name + ": " + textUnknownCommand
-	}
-	if _, b := cmd.check(call.args); b != nil {
-		return b.String()
-	}
-	return ""
 }
 
 // runCalls runs checked calls, up to the first that fails. What their handlers
 // answer is told to everybody.
 func (x *session) runCalls(connection uint32, calls []stepCall) *stepFailure {
 	for _, call := range calls {
-		reply, err := x.perform(connection, call.name, call.args)
+		cmd, checked, _ := x.srv.model.check(call.name, call.args)
+		reply, err := x.perform(connection, cmd, checked)
 		if err != nil {
 			failed := asCommandError(err)
 			return &stepFailure{
