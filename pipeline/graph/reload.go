@@ -320,7 +320,7 @@ func (h *hold) take(reading context.Context) error {
 	g.hurry.Store(true)
 	defer g.hurry.Store(false)
 	now := g.now()
-	for _, s := range h.before.stages {
+	for _, s := range h.inLine() {
 		s.expire(now, 0)
 	}
 	if h.pressed(reading, g.cfg.Clock.After(holdTime-patience)) {
@@ -368,10 +368,16 @@ func (h *hold) slots(reading context.Context, late <-chan time.Time) bool {
 	return true
 }
 
+// inLine are the stages that frames in flight wait for. The calls of an async
+// stage hold no slot.
+func (h *hold) inLine() []*stage {
+	return slices.DeleteFunc(slices.Clone(h.before.stages), func(s *stage) bool { return s.spec.Load().Async })
+}
+
 // busy names the nodes that frames wait at.
 func (h *hold) busy() (names []string) {
-	for _, s := range h.before.stages {
-		if s.node.queued() > 0 || slices.ContainsFunc(s.instances, func(i *instance) bool { return i.since.Load() != idle }) {
+	for _, s := range h.inLine() {
+		if s.node.queued() > 0 || slices.ContainsFunc(s.instances, (*instance).busy) {
 			names = append(names, s.String())
 		}
 	}

@@ -264,6 +264,28 @@ func TestAnAsyncCallGoesOnThroughAReload(t *testing.T) {
 	})
 }
 
+func TestAnAsyncCallIsNotGivenUpForAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2)
+		r.camera("cam", 0)
+		r.stage("look", "cam", func(ctx context.Context, _ *pipeline.Frame) error {
+			time.Sleep(2 * time.Second)
+			return ctx.Err()
+		}, func(s *config.Stage) { s.Async = true })
+		r.stage("slow", "look", func(context.Context, *pipeline.Frame) error { time.Sleep(2 * time.Second); return nil })
+		g := r.begin(t)
+		_, err := g.Reload(t.Context(), r.version(func(s *config.Spec) { s.Stages[1].TTL = time.Minute }))
+		if err != nil {
+			t.Error(err)
+		}
+		g.end(t)
+		st := g.Stats()
+		if look, slow := st.Stages[0].Dropped, st.Stages[1].Dropped; look["deadline"] != 0 || slow["deadline"] != 1 {
+			t.Errorf("dropped by look %v, by slow %v", look, slow)
+		}
+	})
+}
+
 func TestASinkThatIsReplacedFinishesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 2)
