@@ -78,7 +78,7 @@ func (b *beside) work() {
 }
 
 func (b *beside) look(k *pipeline.Frame, now time.Duration) {
-	if b.graph.aborted() {
+	if b.graph.aborted() || b.dismissed.Load() {
 		b.release(k)
 		return
 	}
@@ -90,7 +90,9 @@ func (b *beside) look(k *pipeline.Frame, now time.Duration) {
 	if err == nil {
 		b.held.keep(k.Results(b.name), true)
 	}
-	b.settle(k, err)
+	if !b.dismissed.Load() {
+		b.settle(k, err)
+	}
 	b.counts.process.observe(b.graph.now() - now)
 	b.release(k)
 }

@@ -102,6 +102,13 @@ func (i *instance) expire(now, deadline time.Duration) (next time.Duration) {
 	return now + deadline
 }
 
+// cancel ends the context of the call under way.
+func (i *instance) cancel() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ctx.cancel(nil)
+}
+
 // close ends the stage.
 func (i *instance) close() (err error) {
 	c, ok := i.stage.(io.Closer)

@@ -283,6 +283,11 @@ func (g *Graph) dismiss(c *change) {
 			return false
 		}
 	})
+	for _, s := range c.before.stages {
+		if !slices.Contains(c.next.stages, s) {
+			s.dismiss()
+		}
+	}
 	stays := c.next.nodes()
 	for _, n := range c.before.nodes() {
 		if !slices.Contains(stays, n) {

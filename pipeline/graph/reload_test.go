@@ -286,6 +286,47 @@ func TestAnAsyncCallIsNotGivenUpForAReload(t *testing.T) {
 	})
 }
 
+func TestAnAsyncCallEndsWithItsStage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2)
+		r.camera("cam", 0)
+		waits := &waits{closed: make(chan struct{})}
+		r.stageOf("look", "cam", func(pipeline.Env) pipeline.Stage { return waits }, func(s *config.Stage) {
+			s.Async, s.OnError, s.Deadline = true, "stop", time.Hour
+		})
+		g := r.begin(t)
+		did := g.reload(t, r.version(func(s *config.Spec) {
+			s.Stages[0].Config = &dial{}
+			s.Stages[0].Type.Build = func(pipeline.Env, any) (pipeline.Stage, error) { return pipeline.StageFunc(through), nil }
+		}))
+		if diff := cmp.Diff([]string{"look"}, did.Rebuilt); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		select {
+		case <-waits.closed:
+		default:
+			t.Error("the stage is still there")
+		}
+		g.end(t)
+		if st := g.Stats().Stages[0]; st.Errors != 0 || len(r.log.lines()) != 0 {
+			t.Errorf("%d errors, log %q", st.Errors, r.log.lines())
+		}
+	})
+}
+
+// waits is a stage whose calls last until they are cancelled.
+type waits struct{ closed chan struct{} }
+
+func (*waits) Process(ctx context.Context, _ *pipeline.Frame) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (s *waits) Close() error {
+	close(s.closed)
+	return nil
+}
+
 func TestASinkThatIsReplacedFinishesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 2)

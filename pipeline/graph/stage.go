@@ -25,6 +25,7 @@ type stage struct {
 	instances []*instance
 	manner    manner
 	running   sync.WaitGroup // all goroutines of the stage
+	dismissed atomic.Bool    // by a reload
 }
 
 // manner is one of the ways in which a stage's calls relate to the line.
@@ -82,6 +83,15 @@ func (s *stage) close() {
 		}
 	}
 	s.faults.flush()
+}
+
+// dismiss ends the call that may be under way beside the line. What it returns is
+// of no interest.
+func (s *stage) dismiss() {
+	s.dismissed.Store(true)
+	for _, i := range s.instances {
+		i.cancel()
+	}
 }
 
 // fate is what becomes of a frame at a stage.
