@@ -364,6 +364,32 @@ func TestASinkThatIsReplacedFinishesFirst(t *testing.T) {
 	})
 }
 
+func TestASinkIsBusyOnlyWithWhatIsItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 2)
+		r.cfg.Drain = 10 * time.Second
+		r.camera("cam", 0)
+		letGo := make(chan struct{})
+		r.sink("out", "cam", func(context.Context, *pipeline.Frame) error { <-letGo; return nil },
+			func(s *config.Sink) { s.Config = &dial{} })
+		g := r.begin(t)
+		g.reload(t, r.version(func(s *config.Spec) {
+			s.Sinks[0].Config = &dial{Size: 1}
+			s.Sinks[0].Type.Build = func(pipeline.Env, any) (pipeline.Sink, error) { return &sinkFunc{write: through}, nil }
+		}))
+		time.Sleep(6 * time.Second)
+		if st := g.Stats().Sinks[0]; !st.Busy || st.Hanging {
+			t.Errorf("while the one before has time to finish: busy %t, hanging %t", st.Busy, st.Hanging)
+		}
+		time.Sleep(5 * time.Second)
+		if st := g.Stats().Sinks[0]; st.Busy || st.Hanging {
+			t.Errorf("after that: busy %t, hanging %t", st.Busy, st.Hanging)
+		}
+		close(letGo)
+		g.end(t)
+	})
+}
+
 // namedSink tells what it does.
 type namedSink struct {
 	name string

@@ -24,13 +24,16 @@ type sink struct {
 	trigger trigger
 	queue   queue
 	broken  pipeline.Reason // the gravest break since the last frame chosen
-	since   atomic.Int64    // when the Write under way began, plus one; or idle
+	since   atomic.Int64    // when the Write under way began, plus one; or idle, or awaits
 	late    atomic.Bool     // it lasts suspiciously long
 	closing sync.Once
 
 	after <-chan struct{}    // closed when the sink that this one replaces is; nil for none
 	abort context.CancelFunc // ends the context of the Writes; set by start
 }
+
+// awaits is what a sink's since says until the sink that it replaces has ended.
+const awaits = -1
 
 func newSink(g *Graph, spec config.Sink) *sink {
 	s := &sink{
@@ -142,6 +145,8 @@ func (s *sink) await() {
 	if s.after == nil {
 		return
 	}
+	s.since.Store(awaits)
+	defer s.since.Store(idle)
 	select {
 	case <-s.after:
 	case <-s.graph.cfg.Clock.After(s.graph.cfg.Drain):

@@ -46,7 +46,8 @@ type NodeStats struct {
 	// Hanging says that a call of a stage has outlasted its deadline, or a Write
 	// of a sink lasted suspiciously long, and has not returned.
 	Hanging bool
-	// Busy says that a call of a stage or a sink is under way.
+	// Busy says that a call of a stage or a sink is under way, or that a sink waits
+	// for the one that it replaces.
 	Busy bool
 }
 
@@ -72,7 +73,7 @@ func (g *Graph) Stats() Stats {
 	for _, s := range l.sinks {
 		n := s.stats(s.spec.Load().Type.Name)
 		n.Queued, n.Hanging = s.queued(), s.hanging() > 0
-		n.Busy = s.counts.wait.count() > s.counts.process.count()
+		n.Busy = s.since.Load() != idle
 		st.Sinks = append(st.Sinks, n)
 	}
 	return st

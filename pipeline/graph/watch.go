@@ -60,7 +60,7 @@ const lateWrite = 5 * time.Second
 // again.
 func (s *sink) lookAtWrite(now time.Duration) (next time.Duration) {
 	call := s.since.Load()
-	if call == idle {
+	if call <= idle {
 		return now + lateWrite
 	}
 	begun := time.Duration(call - 1)
