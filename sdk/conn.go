@@ -526,8 +526,8 @@ func (c *conn) keepAlive() {
 	defer stats.Stop()
 	defer reports.Stop()
 	var w watchdog
+	c.measure()
 	for {
-		c.measure()
 		select {
 		case <-c.lost:
 			return
@@ -536,6 +536,7 @@ func (c *conn) keepAlive() {
 		case now := <-reports.C:
 			c.report(now)
 		case now := <-stats.C:
+			c.measure()
 			waiting := c.data.dc.BufferedAmount() + c.control.dc.BufferedAmount()
 			if err := w.look(now, c.data.sent.Load()+c.control.sent.Load(), waiting, c.media.Load()); err != nil {
 				c.lose(err)
@@ -550,6 +551,7 @@ func (c *conn) ping() {
 	})
 }
 
+// measure is called about once a second.
 func (c *conn) measure() {
 	pair, ok := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
 	if ok && pair.CurrentRoundTripTime > 0 {

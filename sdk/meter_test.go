@@ -1,10 +1,12 @@
 package sdk
 
 import (
+	"math"
 	"testing"
 	"time"
 
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/cc"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 )
@@ -115,6 +117,46 @@ func TestRate(t *testing.T) {
 			t.Errorf("%s: got %v", tt.name, r.value)
 		}
 	}
+}
+
+// slow is an estimator that takes a moment to answer.
+type slow struct{ cc.BandwidthEstimator }
+
+func (slow) GetTargetBitrate() int {
+	pass(time.Millisecond)
+	return firstBitrate
+}
+
+// TestRatesAreOfASecond: what else is done every few seconds, at the same time or
+// just after it, cuts no second short.
+func TestRatesAreOfASecond(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		s := w.connect(t, Config{})
+		under, err := s.ready("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &conn{session: s, log: s.log, pc: under.pc, data: under.data, control: under.control, meter: newMeter(), bwe: slow{}, lost: make(chan struct{})}
+		o := &outbound{}
+		c.meter.out[7] = o
+		c.workers.Go(c.keepAlive)
+		defer c.workers.Wait()
+		defer c.lose(ErrClosed)
+		for n := range uint16(600) { // ten a second, a minute long
+			pass(50 * time.Millisecond)
+			o.packet(&numbered(n, 0).Header, nil)
+			pass(50 * time.Millisecond)
+			if n < 20 {
+				continue // nothing was measured yet
+			}
+			o.mu.Lock()
+			fps := *o.fps.value
+			o.mu.Unlock()
+			if math.Abs(fps-10) > 0.1 {
+				t.Fatalf("after %d frames: %v frames a second, want 10", n, fps)
+			}
+		}
+	})
 }
 
 func TestBoundsAreCompleted(t *testing.T) {
