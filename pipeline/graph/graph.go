@@ -88,7 +88,6 @@ func Build(cfg Config) (*Graph, error) {
 		cfg: cfg, log: cfg.Log, began: cfg.Clock.Now(), room: max(cfg.Spec.MaxInFlight, 1),
 		counts: make(map[string]*counts), over: make(chan struct{}), look: make(chan struct{}, 1), changes: make(chan *change),
 	}
-	g.layout.Store(&layout{spec: cfg.Spec})
 	g.metrics = newMetrics(g, cfg.Metrics)
 	if err := g.build(); err != nil {
 		return nil, errors.Join(err, g.Close())

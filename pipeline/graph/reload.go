@@ -131,16 +131,20 @@ func (c *change) compose() {
 // stage returns the stage that is to be there: the one before, if it can go on.
 func (c *change) stage(spec config.Stage) *stage {
 	i := slices.IndexFunc(c.before.stages, func(s *stage) bool { return s.name == spec.Name })
-	if i >= 0 {
-		was := c.before.stages[i]
-		how := was.compare(spec)
-		if c.note(spec.Name, how); how != rebuilt {
-			c.adjust = append(c.adjust, func() { was.adopt(spec) })
-			return was
-		}
-	} else {
+	if i < 0 {
 		c.did.Added = append(c.did.Added, spec.Name)
+		return c.newStage(spec)
 	}
+	was := c.before.stages[i]
+	how := was.compare(spec)
+	if c.note(spec.Name, how); how != rebuilt {
+		c.adjust = append(c.adjust, func() { was.adopt(spec) })
+		return was
+	}
+	return c.newStage(spec)
+}
+
+func (c *change) newStage(spec config.Stage) *stage {
 	s := newStage(c.graph, spec)
 	c.stages = append(c.stages, s)
 	return s
@@ -148,20 +152,25 @@ func (c *change) stage(spec config.Stage) *stage {
 
 // sink is the same for a sink.
 func (c *change) sink(spec config.Sink) *sink {
-	s := newSink(c.graph, spec)
 	i := slices.IndexFunc(c.before.sinks, func(s *sink) bool { return s.name == spec.Name })
-	if i >= 0 {
-		was := c.before.sinks[i]
-		how := was.compare(spec)
-		if c.note(spec.Name, how); how != rebuilt {
-			c.adjust = append(c.adjust, func() { was.adopt(spec, c.next) })
-			return was
-		}
-		s.after = was.done
-		c.adjust = append(c.adjust, func() { s.trigger = was.trigger.refined(spec, was.spec.Load()) })
-	} else {
+	if i < 0 {
 		c.did.Added = append(c.did.Added, spec.Name)
+		return c.newSink(spec)
 	}
+	was := c.before.sinks[i]
+	how := was.compare(spec)
+	if c.note(spec.Name, how); how != rebuilt {
+		c.adjust = append(c.adjust, func() { was.adopt(spec, c.next) })
+		return was
+	}
+	s := c.newSink(spec)
+	s.after = was.done
+	c.adjust = append(c.adjust, func() { s.trigger = was.trigger.refined(spec, was.spec.Load()) })
+	return s
+}
+
+func (c *change) newSink(spec config.Sink) *sink {
+	s := newSink(c.graph, spec)
 	c.sinks = append(c.sinks, s)
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -191,14 +192,7 @@ func (g *Graph) nodes() []*node {
 	for _, e := range g.sources {
 		nodes = append(nodes, &e.node)
 	}
-	l := g.layout.Load()
-	for _, s := range l.stages {
-		nodes = append(nodes, &s.node)
-	}
-	for _, s := range l.sinks {
-		nodes = append(nodes, &s.node)
-	}
-	return append(nodes, g.leaving...)
+	return slices.Concat(nodes, g.layout.Load().nodes(), g.leaving)
 }
 
 // hanging returns what has not ended.
