@@ -19,12 +19,13 @@ type edits struct {
 	watcher *fsnotify.Watcher
 	changed chan string // paths
 	texts   map[string][]byte
+	names   map[string]bool // the files', and those of what they link to
 	done    chan struct{}
 	stopped sync.WaitGroup
 }
 
-// settleTime is how long a folder has to be still before its files are read: an
-// editor writes in several steps.
+// settleTime is how long files have to be still before they are read: an editor
+// writes in several steps.
 const settleTime = 200 * time.Millisecond
 
 func watchFiles(paths []string) (*edits, error) {
@@ -32,12 +33,15 @@ func watchFiles(paths []string) (*edits, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--watch: %w", err)
 	}
-	e := &edits{watcher: watcher, changed: make(chan string, len(paths)), texts: make(map[string][]byte), done: make(chan struct{})}
+	e := &edits{
+		watcher: watcher, changed: make(chan string, len(paths)), done: make(chan struct{}),
+		texts: make(map[string][]byte), names: make(map[string]bool),
+	}
 	var errs []error
 	for _, path := range paths {
 		e.texts[path], _ = os.ReadFile(path) // it has been read before, and may be there again later
-		for _, folder := range foldersOf(path) {
-			errs = append(errs, watcher.Add(folder))
+		for _, place := range placesOf(path) {
+			errs = append(errs, watcher.Add(filepath.Dir(place)))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -47,13 +51,12 @@ func watchFiles(paths []string) (*edits, error) {
 	return e, nil
 }
 
-// foldersOf returns where path and what it links to lie.
-func foldersOf(path string) []string {
-	folders := []string{filepath.Dir(path)}
-	if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Dir(real) != folders[0] {
-		folders = append(folders, filepath.Dir(real))
+// placesOf returns path and what it links to.
+func placesOf(path string) []string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return []string{path, real}
 	}
-	return folders
+	return []string{path}
 }
 
 func (e *edits) run() {
@@ -64,8 +67,10 @@ func (e *edits) run() {
 		select {
 		case <-e.done:
 			return
-		case <-e.watcher.Events:
-			settled.Reset(settleTime)
+		case event := <-e.watcher.Events:
+			if e.matters(event) {
+				settled.Reset(settleTime)
+			}
 		case <-e.watcher.Errors: // events got lost: look at all
 			settled.Reset(settleTime)
 		case <-settled.C:
@@ -74,9 +79,23 @@ func (e *edits) run() {
 	}
 }
 
+// matters says whether one of the files may have another text now. What comes or
+// goes may be a link on the way to it; what others write into their files, as
+// recordings do all the time, is not waited for. A folder has several names, so
+// that only the last of a path is looked at.
+func (e *edits) matters(event fsnotify.Event) bool {
+	return event.Op&^(fsnotify.Write|fsnotify.Chmod) != 0 || e.names[filepath.Base(event.Name)]
+}
+
 // compare tells of the files whose text is another one. One that is not there
 // may be on its way.
 func (e *edits) compare() {
+	clear(e.names)
+	for path := range e.texts {
+		for _, place := range placesOf(path) {
+			e.names[filepath.Base(place)] = true
+		}
+	}
 	for path, before := range e.texts {
 		text, err := os.ReadFile(path)
 		if err != nil || bytes.Equal(text, before) {
