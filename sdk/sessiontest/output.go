@@ -150,11 +150,9 @@ func (o *Output) add(v viewer) {
 	o.signal()
 }
 
-func (o *Output) remove(v viewer) { o.removeIf(func(e viewer) bool { return e == v }) }
-
-func (o *Output) removeIf(gone func(viewer) bool) {
+func (o *Output) remove(v viewer) {
 	o.mu.Lock()
-	o.viewers = slices.DeleteFunc(o.viewers, gone)
+	o.viewers = slices.DeleteFunc(o.viewers, func(e viewer) bool { return e == v })
 	o.mu.Unlock()
 	o.signal()
 }

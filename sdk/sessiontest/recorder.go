@@ -62,7 +62,7 @@ type recorder struct {
 	watching bool
 	asked    time.Time // for a keyframe
 	wanted   bool      // a keyframe is needed: nothing else is recorded next
-	head     []byte    // the init segment, from the first keyframe on
+	begun    bool      // with the first keyframe: the init segment is on the disk
 	last     *recorded // waits for its length
 	lastPTS  time.Duration
 	sounded  time.Duration // end of the sound so far
@@ -95,21 +95,22 @@ func (s *Server) newRecorder(session, id string) (*recorder, error) {
 	if r.dir, err = os.MkdirTemp("", "sessiontest-recording-"); err != nil {
 		return nil, err
 	}
-	for _, kind := range []Kind{Video, Audio} {
-		if o := s.firstOutput(kind); o != nil {
-			o.add(&recordedTrack{r, kind})
-		}
+	for o, t := range r.tracks() {
+		o.add(t)
 	}
 	return r, nil
 }
 
-func (s *Server) firstOutput(kind Kind) *Output {
-	for _, t := range s.model.Tracks {
-		if t.Direction == RecvOnly && t.Kind == kind {
-			return s.outputs[t.Name]
+// tracks are the first outputs of each kind.
+func (r *recorder) tracks() map[*Output]recordedTrack {
+	tracks := map[*Output]recordedTrack{}
+	for _, kind := range []Kind{Video, Audio} {
+		i := slices.IndexFunc(r.srv.model.Tracks, func(t Track) bool { return t.Direction == RecvOnly && t.Kind == kind })
+		if i >= 0 {
+			tracks[r.srv.outputs[r.srv.model.Tracks[i].Name]] = recordedTrack{r, kind}
 		}
 	}
-	return nil
+	return tracks
 }
 
 // usable says that there is, or will be, something to fetch.
@@ -135,9 +136,9 @@ type recordedTrack struct {
 	kind Kind
 }
 
-var _ viewer = (*recordedTrack)(nil)
+var _ viewer = recordedTrack{}
 
-func (t *recordedTrack) demand(codec string, now time.Time) (watching, keyframe bool) {
+func (t recordedTrack) demand(codec string, now time.Time) (watching, keyframe bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -148,7 +149,7 @@ func (t *recordedTrack) demand(codec string, now time.Time) (watching, keyframe 
 	case codec != t.codec:
 		return false, false
 	}
-	if (t.head == nil || t.wanted || t.due()) && now.Sub(t.asked) > askAgain {
+	if (!t.begun || t.wanted || t.due()) && now.Sub(t.asked) > askAgain {
 		t.asked = now
 		return true, true
 	}
@@ -156,15 +157,15 @@ func (t *recordedTrack) demand(codec string, now time.Time) (watching, keyframe 
 }
 
 // block lets nothing but a keyframe into a recording that has begun, and asks for one.
-func (t *recordedTrack) block() {
+func (t recordedTrack) block() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.kind == Video && t.head != nil {
+	if t.kind == Video && t.begun {
 		t.wanted, t.asked = true, time.Time{}
 	}
 }
 
-func (t *recordedTrack) offer(s Sample) {
+func (t recordedTrack) offer(s Sample) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -190,7 +191,7 @@ func (r *recorder) due() bool { return r.clock() >= time.Duration(r.open.index+1
 
 // addPicture takes a sample, from the first keyframe on. r.mu is held.
 func (r *recorder) addPicture(s Sample) {
-	if r.head == nil {
+	if !r.begun {
 		if !s.Keyframe || !r.begin(s) {
 			return
 		}
@@ -221,7 +222,7 @@ func (r *recorder) begin(s Sample) bool {
 		r.fail(err)
 		return false
 	}
-	r.head = head
+	r.begun = true
 	r.srv.journal.note(r.session, eventChunkReady, object{"recording_id": r.id, "idx": initIndex})
 	return true
 }
@@ -248,7 +249,7 @@ func (r *recorder) seal(end time.Duration) {
 // is. r.mu is held.
 func (r *recorder) addSound(packet []byte) {
 	now := r.clock()
-	if r.head == nil || r.sounded > now+soundSlack {
+	if !r.begun || r.sounded > now+soundSlack {
 		return
 	}
 	if r.sounded < now-soundSlack {
@@ -302,11 +303,8 @@ func (r *recorder) finish(whole bool) {
 	if r.codec == "" {
 		return
 	}
-	for _, o := range r.srv.outputs {
-		o.removeIf(func(v viewer) bool {
-			t, ok := v.(*recordedTrack)
-			return ok && t.recorder == r
-		})
+	for o, t := range r.tracks() {
+		o.remove(t)
 	}
 	r.mu.Lock()
 	if !r.finished {
