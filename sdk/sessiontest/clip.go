@@ -31,7 +31,7 @@ type Clip struct {
 // test picture of 160×120 at 30 fps, whose first frame is the only keyframe. The
 // number of a frame, 0 to 59, is in the picture, for [FrameNumber], and in the
 // metadata behind it.
-func TestClips() []*Clip { return []*Clip{VP8Clip(), H264Clip(), VP9Clip()} }
+func TestClips() []*Clip { return all("loop") }
 
 // NegativeClips are the [TestClips] in inverted colours: an effect to see.
 func NegativeClips() []*Clip { return all("negative") }

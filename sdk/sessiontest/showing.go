@@ -22,16 +22,24 @@ func (s *Server) reshow() {
 	}
 }
 
-func (s *Server) showing() Showing {
+// standIns are the clips whose first pictures take the place of the model's.
+func (w Showing) standIns() []*Clip {
+	if w == Black || w == Large {
+		return all(string(w))
+	}
+	return nil
+}
+
+func (s *Server) showing() (w Showing, standIns []*Clip) {
 	s.trouble.mu.Lock()
 	defer s.trouble.mu.Unlock()
-	return s.trouble.now.Show
+	return s.trouble.now.Show, s.trouble.standIns
 }
 
 // shown is what becomes of a sample, if anything. A codec that there is no such
 // picture in shows nothing. o.mu is held.
 func (o *Output) shown(s Sample) (Sample, bool) {
-	w := o.srv.showing()
+	w, standIns := o.srv.showing()
 	if w == Live || w != Stopped && o.track.Kind == Audio {
 		if s.Keyframe && o.track.Kind == Video {
 			o.keep(s)
@@ -44,7 +52,7 @@ func (o *Output) shown(s Sample) (Sample, bool) {
 		k.PTS = s.PTS
 		return k, ok
 	case Black, Large:
-		for _, c := range all(string(w)) {
+		for _, c := range standIns {
 			if c.Codec == s.Codec {
 				return Sample{Codec: s.Codec, Data: c.Frames[0], PTS: s.PTS, Keyframe: true}, true
 			}

@@ -40,8 +40,9 @@ type Trouble struct {
 
 // Validate says what makes no sense in t.
 func (t Trouble) Validate() error {
+	routes := (&Server{}).routes()
 	for route, faults := range t.HTTP {
-		if !slices.Contains(routeNames(), route) {
+		if routes[route] == nil {
 			return fmt.Errorf("http: %q is no route", route)
 		}
 		for _, f := range faults {
@@ -66,9 +67,10 @@ func (t Trouble) Validate() error {
 
 // trouble is what goes wrong now.
 type trouble struct {
-	mu     sync.Mutex // guards what follows
-	now    Trouble
-	random *rand.Rand
+	mu       sync.Mutex // guards what follows
+	now      Trouble
+	random   *rand.Rand
+	standIns []*Clip // of now.Show
 }
 
 // SetTrouble makes this go wrong from now on, and nothing else. What it says
@@ -81,6 +83,7 @@ func (s *Server) SetTrouble(t Trouble) error {
 	s.trouble.mu.Lock()
 	s.trouble.now = t
 	s.trouble.random = t.Network.source()
+	s.trouble.standIns = t.Show.standIns()
 	s.trouble.mu.Unlock()
 	s.reshow()
 	return nil
@@ -145,6 +148,7 @@ func (s *Server) SetNetwork(n Network) {
 func (s *Server) Show(w Showing) {
 	s.trouble.mu.Lock()
 	s.trouble.now.Show = w
+	s.trouble.standIns = w.standIns()
 	s.trouble.mu.Unlock()
 	s.reshow()
 }
