@@ -25,11 +25,11 @@ func (m Model) film(s *Step) (file []byte, used []usage) {
 			if i == 0 && track.describeH264(au) != nil {
 				return nil, nil
 			}
-			units, err := nalUnits(au)
+			data, err := avcc(au)
 			if err != nil {
 				return nil, nil
 			}
-			run.samples = append(run.samples, mp4Sample{lengthPrefixed(units), uint32(videoScale / fps), !f.H264 || i == 0})
+			run.samples = append(run.samples, mp4Sample{data, uint32(videoScale / fps), !f.H264 || i == 0})
 		}
 		tracks, runs = append(tracks, track), append(runs, run)
 		used = append(used, usage{

@@ -1,7 +1,6 @@
 package sessiontest
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -107,6 +106,15 @@ func nalUnits(picture []byte) (units [][]byte, err error) {
 	return units, err
 }
 
+// avcc is a picture in Annex B form as files have it: with the size before every unit.
+func avcc(picture []byte) ([]byte, error) {
+	units, err := nalUnits(picture)
+	if err != nil {
+		return nil, err
+	}
+	return h264.AVCC(units).Marshal()
+}
+
 func unitOf(units [][]byte, t h264.NALUType) []byte {
 	i := slices.IndexFunc(units, func(u []byte) bool { return len(u) > 0 && h264.NALUType(u[0]&0x1f) == t })
 	if i < 0 {
@@ -121,11 +129,10 @@ func (f fragment) marshal(codec string) ([]byte, error) {
 	for _, p := range f.pictures {
 		data := p.data
 		if codec == "h264" {
-			units, err := nalUnits(data)
-			if err != nil {
+			var err error
+			if data, err = avcc(data); err != nil {
 				return nil, err
 			}
-			data = lengthPrefixed(units)
 		}
 		begin, end := ticks(p.at, videoScale), ticks(p.at+p.long, videoScale)
 		video.samples = append(video.samples, mp4Sample{data, uint32(end - begin), p.keyframe})
@@ -142,16 +149,6 @@ func (f fragment) marshal(codec string) ([]byte, error) {
 		runs = append(runs, audio)
 	}
 	return mp4Fragment(uint32(f.index+1), runs...), nil
-}
-
-// lengthPrefixed puts the size before every unit, as files have it.
-func lengthPrefixed(units [][]byte) []byte {
-	var b []byte
-	for _, u := range units {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(u)))
-		b = append(b, u...)
-	}
-	return b
 }
 
 func ticks(d time.Duration, scale int64) uint64 {

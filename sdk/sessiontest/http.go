@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,10 +46,6 @@ const (
 	RouteAnswer     Route = "GET /sessions/{sid}/transport/webrtc/connections/{cid}/sdp_params"
 	RouteCandidates Route = "POST /sessions/{sid}/transport/webrtc/connections/{cid}/ice_candidates"
 )
-
-func routeNames() []Route {
-	return slices.Collect(maps.Keys((&Server{}).routes()))
-}
 
 // maxBody bounds the JSON that a request may bring: an offer is some kilobytes.
 const maxBody = 1 << 20
@@ -151,7 +145,7 @@ func (s *Server) onConnection(serve func(http.ResponseWriter, *http.Request, *se
 		id, err := strconv.Atoi(text)
 		switch {
 		case err != nil:
-			violate(w, violation{Type: "int_parsing", Loc: []any{"path", "connection_id"}, Msg: "Input should be a valid integer, unable to parse string as an integer", Input: text})
+			violateInt(w, "path", "connection_id", text)
 		case id < first:
 			violate(w, violation{Type: "greater_than_equal", Loc: []any{"path", "connection_id"}, Msg: fmt.Sprintf("Input should be greater than or equal to %d", first), Input: text})
 		case id > last:
@@ -177,6 +171,14 @@ type violation struct {
 
 func violate(w http.ResponseWriter, all ...violation) {
 	answer(w, http.StatusUnprocessableEntity, object{"detail": all})
+}
+
+// violateInt answers that a part of the address is no integer.
+func violateInt(w http.ResponseWriter, where, name, text string) {
+	violate(w, violation{
+		Type: "int_parsing", Loc: []any{where, name}, Input: text,
+		Msg: "Input should be a valid integer, unable to parse string as an integer",
+	})
 }
 
 func missing(field string) violation {

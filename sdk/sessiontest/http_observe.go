@@ -20,7 +20,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 		}
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
-			violate(w, violation{Type: "int_parsing", Loc: []any{"query", "since"}, Msg: "Input should be a valid integer, unable to parse string as an integer", Input: text})
+			violateInt(w, "query", "since", text)
 			return
 		}
 		after = n
@@ -116,9 +116,6 @@ func (s *Server) getContract(w http.ResponseWriter, _ *http.Request) {
 	paths := map[string]object{}
 	for route := range s.routes() {
 		method, path, _ := strings.Cut(string(route), " ")
-		if strings.HasPrefix(path, "/_") {
-			continue
-		}
 		if paths[path] == nil {
 			paths[path] = object{}
 		}

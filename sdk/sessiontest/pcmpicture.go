@@ -26,7 +26,7 @@ func pcmPicture(width, height int, rgb []byte) []byte {
 	for row := range rows {
 		for column := range columns {
 			s.ue(25) // mb_type: I_PCM
-			s.align(0)
+			s.align()
 			macroblock(&s, 16*column, 16*row, at)
 		}
 	}
@@ -154,16 +154,12 @@ func (w *bitWriter) ue(v int) {
 	w.u(bits+1, v+1)
 }
 
-// align fills the last byte.
-func (w *bitWriter) align(bit int) {
-	for w.free > 0 {
-		w.u(1, bit)
-	}
-}
+// align fills the last byte with zeros.
+func (w *bitWriter) align() { w.free = 0 }
 
 // end is the payload with its trailing bits.
 func (w *bitWriter) end() []byte {
 	w.u(1, 1)
-	w.align(0)
+	w.align()
 	return w.bytes
 }

@@ -2,6 +2,7 @@ package sessiontest
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -122,12 +123,7 @@ func (r *results) list(id string) []uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sweep(time.Now())
-	steps := []uint64{}
-	for n := range r.of[id] {
-		steps = append(steps, n)
-	}
-	slices.Sort(steps)
-	return steps
+	return slices.Sorted(maps.Keys(r.of[id]))
 }
 
 // sweep throws away what is too old. r.mu is held.
@@ -159,7 +155,7 @@ func (s *Server) stepOf(w http.ResponseWriter, r *http.Request) *stepResult {
 	text := r.PathValue("step")
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		violate(w, violation{Type: "int_parsing", Loc: []any{"path", "step"}, Msg: "Input should be a valid integer, unable to parse string as an integer", Input: text})
+		violateInt(w, "path", "step", text)
 		return nil
 	}
 	result := s.results.get(r.PathValue("sid"), uint64(n))
