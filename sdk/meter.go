@@ -237,10 +237,15 @@ func (m *meter) incoming() []*inbound {
 	return append([]*inbound(nil), m.in...)
 }
 
-// reported takes a receiver's reports.
-func (m *meter) reported(reports []rtcp.ReceptionReport, now time.Time) {
+// reported takes what a receiver reports of one stream. Its report goes to each
+// stream that it speaks of, with what it says of the others.
+func (m *meter) reported(ssrc uint32, reports []rtcp.ReceptionReport, now time.Time) {
+	o := m.sending(ssrc)
+	if o == nil {
+		return
+	}
 	for _, r := range reports {
-		if o := m.sending(r.SSRC); o != nil {
+		if r.SSRC == ssrc {
 			o.receive(r, now)
 		}
 	}

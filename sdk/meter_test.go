@@ -89,7 +89,7 @@ func TestMeter(t *testing.T) {
 	// Our report left at 1000 s, theirs 250 ms after it arrived; it is here
 	// 350 ms after ours left.
 	left1000 := time.Unix(1000, 0)
-	m.reported([]rtcp.ReceptionReport{
+	m.reported(7, []rtcp.ReceptionReport{
 		{SSRC: 7, FractionLost: 64, TotalLost: 0xffffff, LastSenderReport: ntpMiddle(left1000), Delay: 65536 / 4},
 		{SSRC: 8, TotalLost: 1},
 	}, left1000.Add(350*time.Millisecond))
@@ -115,6 +115,28 @@ func TestRate(t *testing.T) {
 		at = at.Add(time.Second)
 		if (r.value == nil) != (tt.want < 0) || r.value != nil && *r.value != tt.want {
 			t.Errorf("%s: got %v", tt.name, r.value)
+		}
+	}
+}
+
+// TestReportIsTakenOnce: the streams that one report speaks of are each handed
+// the whole of it.
+func TestReportIsTakenOnce(t *testing.T) {
+	m := newMeter()
+	report := &rtcp.ReceiverReport{}
+	for _, ssrc := range []uint32{7, 8} {
+		m.BindLocalStream(&interceptor.StreamInfo{SSRC: ssrc}, nil)
+		report.Reports = append(report.Reports, rtcp.ReceptionReport{SSRC: ssrc, LastSenderReport: ntpMiddle(time.Now().Add(-time.Second))})
+	}
+	for _, ssrc := range []uint32{7, 8} {
+		s := &sender{conn: &conn{meter: m}}
+		s.feedback(report) // not bound yet
+		s.writer.Store(&boundWriter{ssrc: ssrc})
+		s.feedback(report)
+	}
+	for _, ssrc := range []uint32{7, 8} {
+		if r := m.sending(ssrc).report; r == nil || r.roundTrip <= 0 || r.totalTrip != r.roundTrip {
+			t.Errorf("stream %d: got %+v", ssrc, r)
 		}
 	}
 }
@@ -157,18 +179,4 @@ func TestRatesAreOfASecond(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestBoundsAreCompleted(t *testing.T) {
-	for _, tt := range []struct{ in, want BitrateBounds }{
-		{BitrateBounds{}, BitrateBounds{leastBitrate, firstBitrate, mostBitrate}},
-		{BitrateBounds{Max: 50_000}, BitrateBounds{50_000, 50_000, 50_000}},
-		{BitrateBounds{Min: 20_000_000}, BitrateBounds{20_000_000, 20_000_000, 20_000_000}},
-		{BitrateBounds{Start: 50_000}, BitrateBounds{50_000, 50_000, mostBitrate}},
-		{BitrateBounds{Min: 1, Start: 2, Max: 3}, BitrateBounds{1, 2, 3}},
-	} {
-		if got := tt.in.complete(); got != tt.want || got.check("") != nil {
-			t.Errorf("%+v: got %+v, want %+v", tt.in, got, tt.want)
-		}
-	}
 }

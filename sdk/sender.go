@@ -116,11 +116,17 @@ func (s *sender) feedback(p rtcp.Packet) {
 			}
 		}
 	case *rtcp.ReceiverReport:
-		s.conn.meter.reported(p.Reports, time.Now())
+		s.reported(p.Reports)
 	case *rtcp.SenderReport:
-		s.conn.meter.reported(p.Reports, time.Now())
+		s.reported(p.Reports)
 	case *rtcp.ReceiverEstimatedMaximumBitrate:
 		s.conn.remb.Store(uint64(max(p.Bitrate, 0)))
+	}
+}
+
+func (s *sender) reported(reports []rtcp.ReceptionReport) {
+	if w := s.writer.Load(); w != nil {
+		s.conn.meter.reported(w.ssrc, reports, time.Now())
 	}
 }
 
