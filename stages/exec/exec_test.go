@@ -433,29 +433,43 @@ func TestSurroundings(t *testing.T) {
 }
 
 func TestSavedFileStartsTheProgramAgain(t *testing.T) {
-	dir := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := filepath.Join(dir, "run.sh")
-	write := func(word string) {
-		t.Helper()
-		text := fmt.Sprintf("echo %s\nexec '%s' program fine\n", word, self)
-		if err := os.WriteFile(script+".new", []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(script+".new", script); err != nil {
-			t.Fatal(err)
-		}
+	tests := []struct{ name, dir, command string }{
+		{"in the pipeline's folder", "DIR", "[sh, run.sh]"},
+		{"in the current folder", ".", "[sh, run.sh]"},
+		{"by the long way round", "DIR", "[sh, DIR/./run.sh]"},
+		{"beside a program of the same folder", ".", "[./sh, run.sh]"},
 	}
-	write("first")
-	r := startConfig(t, "{command: [sh, run.sh], watch: true, backoff: 1h}", pipeline.Env{Dir: dir})
-	r.good()
-	r.logged("line=first")
-	write("second")
-	r.logged("line=second")
-	r.good()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			t.Chdir(dir)
+			if err := os.Symlink("/bin/sh", "sh"); err != nil {
+				t.Fatal(err)
+			}
+			write := func(word string) {
+				t.Helper()
+				text := fmt.Sprintf("echo %s\nexec '%s' program fine\n", word, self)
+				if err := os.WriteFile("run.sh.new", []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Rename("run.sh.new", "run.sh"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write("first")
+			config := fmt.Sprintf("{command: %s, watch: true, backoff: 1h}", tt.command)
+			r := startConfig(t, strings.ReplaceAll(config, "DIR", dir), pipeline.Env{Dir: strings.ReplaceAll(tt.dir, "DIR", dir)})
+			r.good()
+			r.logged("line=first")
+			write("second")
+			r.logged("line=second")
+			r.good()
+		})
+	}
 }
 
 func TestNewRefuses(t *testing.T) {

@@ -86,13 +86,14 @@ func (l *launch) find(name string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// files are those of the command line that exist.
+// files are those of the command line that exist, each by its one absolute name.
 func (l *launch) files() []string {
 	var files []string
 	for _, name := range append([]string{l.path}, l.args[1:]...) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(l.dir, name)
 		}
+		name = absolute(name)
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 			files = append(files, name)
 		}

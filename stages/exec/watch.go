@@ -27,7 +27,8 @@ type watcher struct {
 	done   sync.WaitGroup
 }
 
-// watch puts a token into saved after one of the files was saved.
+// watch puts a token into saved after one of the files was saved. Their names are
+// absolute and clean, so that they compare with those of events.
 func watch(files []string, clock pipeline.Clock, saved chan<- struct{}) (*watcher, error) {
 	notify, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -51,7 +52,7 @@ func (w *watcher) run() {
 			if !ok {
 				return
 			}
-			if slices.Contains(w.files, e.Name) && e.Has(fsnotify.Write|fsnotify.Create|fsnotify.Rename) {
+			if slices.Contains(w.files, filepath.Clean(e.Name)) && e.Has(fsnotify.Write|fsnotify.Create|fsnotify.Rename) {
 				quiet = w.clock.After(settle)
 			}
 		case _, ok := <-w.notify.Errors:
