@@ -7,7 +7,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -211,8 +211,8 @@ type measured struct {
 // run runs frames through a graph of that shape.
 func run(ctx context.Context, s shape, frames int) (measured, error) {
 	var m measured
-	var half atomic.Bool
 	reached := make(chan struct{})
+	half := sync.OnceFunc(func() { close(reached) })
 	live := s.fps > 0
 	cfg := graph.Config{Spec: s.spec(1), Metrics: prometheus.NewRegistry(), MaxFrames: uint64(frames)}
 	if live {
@@ -223,8 +223,8 @@ func run(ctx context.Context, s shape, frames int) (measured, error) {
 				return
 			}
 			m.latencies = append(m.latencies, at.Sub(f.Arrival))
-			if f.Seq >= uint64(frames)/2 && !half.Swap(true) {
-				close(reached)
+			if f.Seq >= uint64(frames)/2 {
+				half()
 			}
 		}
 	}
@@ -235,7 +235,12 @@ func run(ctx context.Context, s shape, frames int) (measured, error) {
 	reloaded := make(chan error, 1)
 	if s.reload {
 		go func() {
-			<-reached
+			defer close(reloaded)
+			select {
+			case <-reached:
+			case <-ctx.Done():
+				return
+			}
 			begun := time.Now()
 			next := s.spec(2)
 			next.Sources = cfg.Spec.Sources
