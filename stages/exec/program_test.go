@@ -136,9 +136,11 @@ func programs() map[string]func(*peer) {
 			forever()
 		},
 		"prints": func(p *peer) {
+			const line = "la la la la la la la la la la la la la la\n"
+			fmt.Print(strings.Repeat(line, 500)) // before it answers: a pipe holds that much
 			go func() {
 				for {
-					fmt.Println(strings.Repeat("la ", 20))
+					fmt.Print(line)
 				}
 			}()
 			p.answer(fine)
