@@ -111,6 +111,7 @@ func (a *api) awaitPlaylist(ctx context.Context, u *url.URL, ready time.Time, ti
 		switch {
 		case errors.As(err, &e) && e.Recoverable && ctx.Err() == nil && stumbles < sessionStumbles:
 			stumbles++
+			got.wait = max(longClipPause, e.RetryAfter)
 		case err != nil:
 			return nil, gone(err)
 		case got.status != http.StatusAccepted:
@@ -121,11 +122,15 @@ func (a *api) awaitPlaylist(ctx context.Context, u *url.URL, ready time.Time, ti
 		if deadline.IsZero() && isClosed(over) {
 			deadline = time.Now().Add(max(time.Until(ready), 0) + timeout)
 		}
-		if !deadline.IsZero() && time.Now().After(deadline) {
-			return nil, &Error{
-				Code: CodeTimeout, Component: componentAPI, Operation: opDownload, Recoverable: true,
-				Message: fmt.Sprintf("timed out: the clip was not ready %s after it was to be", timeout),
+		if !deadline.IsZero() {
+			left := time.Until(deadline)
+			if left <= 0 {
+				return nil, &Error{
+					Code: CodeTimeout, Component: componentAPI, Operation: opDownload, Recoverable: true,
+					Message: fmt.Sprintf("timed out: the clip was not ready %s after it was to be", timeout),
+				}
 			}
+			got.wait = min(got.wait, left)
 		}
 		if err := pause(ctx, got.wait, opDownload); err != nil {
 			return nil, err

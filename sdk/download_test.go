@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -233,6 +235,52 @@ func TestDownloadErrors(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// TestDownloadTakesItsTime: what fails is asked for again after a pause, the one
+// that the server asks for, but not beyond the time there is.
+func TestDownloadTakesItsTime(t *testing.T) {
+	later := func(seconds string) answers {
+		return answers{"GET /clips": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", seconds)
+			respond(429, "")(w, r)
+		}}
+	}
+	tests := []struct {
+		name string
+		cfg  Config
+		a    answers
+		took time.Duration
+		want string
+	}{
+		{"no token", Config{APIKey: key}, answers{"POST /tokens": respond(503, "")}, 3 * longClipPause, "[SERVER_ERROR] unexpected HTTP status 503 from token exchange: no details"},
+		{"no answer", Config{Token: jwt}, answers{"GET /clips": respond(503, "")}, 3 * longClipPause, "[SERVER_ERROR] unexpected HTTP status 503 from playlist: no details"},
+		{"asked to wait", Config{Token: jwt}, later("7"), 21 * time.Second, "[RATE_LIMITED] unexpected HTTP status 429 from playlist: no details"},
+		{"asked to wait longer", Config{Token: jwt}, later("90"), readyTimeout, "[REQUEST_TIMEOUT] timed out: the clip was not ready 1m0s after it was to be"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tt.cfg.BaseURL, tt.cfg.Logger = "http://localhost", discard()
+				a := newAPI(tt.cfg)
+				a.http.Transport = tt.a
+				over := make(chan struct{})
+				close(over)
+				begun := time.Now()
+				err := a.download(t.Context(), Clip{PlaylistURL: "http://localhost/clips"}, io.Discard, DownloadConfig{}, over)
+				if took := time.Since(begun); took != tt.took || message(err) != "download_clip: "+tt.want {
+					t.Errorf("%v after %v\nwant %s after %v", err, took, tt.want, tt.took)
+				}
+			})
+		})
+	}
+}
+
+// RoundTrip answers without a network.
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	a[r.Method+" "+r.URL.Path](w, r)
+	return w.Result(), nil
 }
 
 func TestClipPause(t *testing.T) {
