@@ -564,12 +564,14 @@ func (c *conn) measure() {
 	c.meter.tick(now)
 }
 
-// bitrate is what can be sent, in bit/s: the estimate made from transport-wide
-// feedback, or what the receiver estimates where it sends that instead.
-func (c *conn) bitrate() int {
+// bitrate is what can be sent, in bit/s, within the session's bounds and others:
+// the estimate made from transport-wide feedback, or what the receiver estimates
+// where it sends that instead.
+func (c *conn) bitrate(within BitrateBounds) int {
 	bounds := c.session.bitrateBounds()
+	estimate := c.bwe.GetTargetBitrate()
 	if remb := c.remb.Load(); remb > 0 {
-		return bounds.clamp(int(min(remb, maxEstimate)))
+		estimate = int(min(remb, uint64(bounds.Max)))
 	}
-	return bounds.clamp(c.bwe.GetTargetBitrate())
+	return bounds.clamp(within.clamp(estimate))
 }

@@ -275,7 +275,7 @@ func (p *Publication) Bitrate() int {
 	if s == nil {
 		return 0
 	}
-	return s.conn.session.bitrateBounds().clamp(p.track.bitrateBounds().clamp(s.conn.bitrate()))
+	return s.conn.bitrate(p.track.bitrateBounds())
 }
 
 // WriteSample sends one access unit. Packets leave paced, ten a millisecond;

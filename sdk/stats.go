@@ -236,7 +236,7 @@ func lossRatio(lost int64, received uint64) *float64 {
 
 // addPath tells of the candidate pairs.
 func (c *conn) addPath(s *Stats) {
-	available := c.bitrate()
+	available := c.bitrate(BitrateBounds{})
 	s.AvailableOutgoingBitrate = &available
 	s.IncomingBitrate, s.OutgoingBitrate = c.route.rates()
 	live := c.route.live()
