@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,17 +11,18 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// offerCompletions teaches shells what stands behind commands and flags.
+// offerCompletions teaches shells what stands behind the flags of commands, and
+// of those below them.
 func offerCompletions(commands []*cobra.Command) {
 	for _, c := range commands {
-		switch c.Name() {
-		case "run", "validate", "plan":
-			c.ValidArgsFunction = cobra.FixedCompletions([]string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt)
-		case "send":
-			c.ValidArgsFunction = completeSend
-		}
 		c.Flags().VisitAll(func(f *pflag.Flag) { completeFlag(c, f) })
+		offerCompletions(c.Commands())
 	}
+}
+
+// pipelineArgs completes the files of pipelines, and folders of them.
+func pipelineArgs(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return []cobra.Completion{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 // completeFlag completes a flag's value by what its usage calls it.
@@ -58,18 +60,17 @@ func choices(usage string) []string {
 
 // completeSend asks the daemon, if one answers: for pipelines, then for the
 // commands of the model, then for their arguments.
-func completeSend(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	f := adminFlags{addr: c.Flag("admin").Value.String(), tokenFile: c.Flag("token-file").Value.String()}
-	remote, err := newRemote(f)
+func completeSend(ctx context.Context, f sendFlags, args []string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	remote, err := newRemote(f.adminFlags)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	remote.client.Timeout = completionTimeout
 	if len(args) == 0 {
-		names, err := remote.names(c.Context())
+		names, err := remote.names(ctx)
 		return names, noFiles(err)
 	}
-	schema, err := remote.pipeline(args[0], c.Flag("session").Value.String()).schema(c.Context())
+	schema, err := remote.pipeline(args[0], f.session).schema(ctx)
 	if err != nil || schema == nil {
 		return nil, noFiles(err)
 	}

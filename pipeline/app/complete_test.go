@@ -37,6 +37,9 @@ func TestComplete(t *testing.T) {
 		{"its argument", []string{"send", admin, "p", "set_brightness", ""}, "brightness=\tnumber from 0 to 2\n:6\n"},
 		{"no daemon", []string{"send", "--admin=" + freePort(t), ""}, ":5\n"},
 		{"a folder", []string{"man", ""}, ":16\n"},
+		{"a command below another", []string{"model", "sh"}, "show\tPrint a model's commands with their arguments, its messages and its tracks\n:4\n"},
+		{"its flag's folder", []string{"init", "stage", "--replace", ""}, ":16\n"},
+		{"its flag's free text", []string{"init", "sink", "--module", ""}, ":4\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,7 +21,8 @@ func (p *program) planCommand() *cobra.Command {
 			"  reactorpipe plan my.yaml\n" +
 			"  reactorpipe plan my.yaml --format mermaid    a flowchart for Markdown\n" +
 			"  reactorpipe plan my.yaml --format json",
-		Args: someFiles,
+		Args:              someFiles,
+		ValidArgsFunction: pipelineArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			show, ok := planFormats()[format]
 			if !ok {

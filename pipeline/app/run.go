@@ -38,7 +38,8 @@ func (p *program) runCommand() *cobra.Command {
 		Example: "  reactorpipe run pipeline.yaml\n" +
 			"  reactorpipe run pipeline.yaml --sim clip.mp4 --duration 30s\n" +
 			"  reactorpipe run pipeline.yaml --set people.rate=2fps --admin off",
-		Args: someFiles,
+		Args:              someFiles,
+		ValidArgsFunction: pipelineArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.run(c.Context(), f, args)
 		},

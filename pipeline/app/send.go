@@ -35,6 +35,9 @@ func (p *program) sendCommand() *cobra.Command {
 			"  reactorpipe send quickstart set_image image=@ref.png\n" +
 			"  reactorpipe send quickstart set_weights weights:='{\"a\": 0.5}' --json",
 		Args: pipelineAndCommand,
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return completeSend(c.Context(), f, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.send(c.Context(), f, args[0], args[1], args[2:])
 		},

@@ -12,9 +12,10 @@ import (
 func (p *program) validateCommand() *cobra.Command {
 	var f fileFlags
 	c := &cobra.Command{
-		Use:   "validate PIPELINE.yaml|FOLDER ...",
-		Short: "Check files without running them; needs no key, device or network",
-		Args:  someFiles,
+		Use:               "validate PIPELINE.yaml|FOLDER ...",
+		Short:             "Check files without running them; needs no key, device or network",
+		Args:              someFiles,
+		ValidArgsFunction: pipelineArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			specs, err := p.load(args, f)
 			if err != nil {
