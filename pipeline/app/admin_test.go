@@ -122,7 +122,8 @@ func TestNotReady(t *testing.T) {
 	checkHealth(t, url, exitDone, "well\n")
 }
 
-// A stage whose call does not return is what health is for.
+// A stage whose call does not return is what health is for, until its pipeline
+// is over.
 func TestHangingStage(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -140,6 +141,12 @@ func TestHangingStage(t *testing.T) {
 	url := adminURL(t, &v)
 	probe(t, url+"/healthz", http.StatusServiceUnavailable, `"hanging":["deaf"]`)
 	checkHealth(t, url, exitFailed, "reactorpipe: the admin port answers 503 Service Unavailable\n")
+	if status, answer := newClient(t, url).do(t, "POST /v1/pipelines/{pipeline}/stop", "/v1/pipelines/p/stop", ""); status != http.StatusOK {
+		t.Fatalf("stop: %d %v", status, answer)
+	}
+	if code, body := ask(t, url+"/healthz"); code != http.StatusOK {
+		t.Errorf("after the end: %d %s", code, body)
+	}
 }
 
 // checkHealth asks as a container engine does.

@@ -63,9 +63,12 @@ func answerProbe(w http.ResponseWriter, r *http.Request, name string, rep report
 	fmt.Fprint(w, rep.verbose(name)) //nolint:errcheck // the client may be gone
 }
 
-// isHealthy says whether our own loops turn. A model's silence is no illness, and
-// a pipeline that has failed is none of its neighbours.
-func isHealthy(v pipelineView) bool { return len(v.hanging()) == 0 && !v.Stuck }
+// isHealthy says whether our own loops turn, where they have to: what hung in a
+// pipeline that is over hurts nobody. A model's silence is no illness, and a
+// pipeline that has failed is none of its neighbours.
+func isHealthy(v pipelineView) bool {
+	return v.Phase != phaseRunning || len(v.hanging()) == 0 && !v.Stuck
+}
 
 // isReady says whether sessions are up and pictures can flow. A pipeline that was
 // stopped by hand is as it should be.
