@@ -26,7 +26,7 @@ type pipelineReport struct {
 	Hanging  []string              `json:"hanging,omitempty"` // nodes whose call does not return
 	Stuck    bool                  `json:"stuck,omitempty"`   // frames are in flight and nothing moves them
 
-	checks []check
+	view pipelineView
 }
 
 // check is a line of a report for people.
@@ -94,7 +94,7 @@ func collect(views []pipelineView, judge func(pipelineView) bool) report {
 func (v pipelineView) report() pipelineReport {
 	p := pipelineReport{
 		Name: v.Name, Phase: v.Phase, Media: v.Media, Error: v.Error, Drift: v.Drift,
-		Hanging: v.hanging(), Stuck: v.Stuck, Sessions: make(map[string]sdk.Status), checks: v.checks(),
+		Hanging: v.hanging(), Stuck: v.Stuck, Sessions: make(map[string]sdk.Status), view: v,
 	}
 	for _, s := range v.Sessions {
 		p.Sessions[s.Name] = s.Status
@@ -159,7 +159,7 @@ func (n nodeView) states() []string {
 func (r report) verbose(name string) string {
 	var text strings.Builder
 	for _, p := range r.Pipelines {
-		for _, c := range p.checks {
+		for _, c := range p.view.checks() {
 			mark := "[+]"
 			if !c.ok {
 				mark = "[-]"
