@@ -78,6 +78,11 @@ func (s *supervisor) run(ctx context.Context) []error {
 func (s *supervisor) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.end()
+}
+
+// end is close, with the lock held.
+func (s *supervisor) end() {
 	if !s.last {
 		s.last = true
 		close(s.over)
@@ -126,9 +131,8 @@ func (s *supervisor) rest(p *supervised) {
 		return
 	}
 	s.busy--
-	if s.busy == 0 && !s.last {
-		s.last = true
-		close(s.over)
+	if s.busy == 0 {
+		s.end()
 	}
 }
 

@@ -76,17 +76,14 @@ func (m *serviceManager) look(s *supervisor, done <-chan struct{}) {
 		if !m.report(s.views()) {
 			return
 		}
-		next := time.NewTimer(m.patience())
 		select {
 		case <-done:
-			next.Stop()
 			return
 		case <-over:
 			over = nil
 			m.stopping(s.views())
-		case <-next.C:
+		case <-time.After(m.patience()):
 		}
-		next.Stop()
 	}
 }
 
@@ -145,9 +142,6 @@ func (m *serviceManager) stopping(views []pipelineView) {
 // change tells that a pipeline takes another version of its file; the returned
 // function, that it has.
 func (m *serviceManager) change() (done func()) {
-	if m == nil {
-		return func() {}
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.changes++
