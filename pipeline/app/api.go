@@ -87,9 +87,6 @@ func (a *api) change(w http.ResponseWriter, r *http.Request, p *supervised) erro
 	if err != nil {
 		return err
 	}
-	if len(text) == 0 {
-		text = nil
-	}
 	did, err := a.supervisor.reload(r.Context(), p, text)
 	if err != nil {
 		return err

@@ -93,13 +93,13 @@ func (p *program) loadOne(path string, f fileFlags) (*config.Spec, error) {
 	return p.parse(path, text, f)
 }
 
-// again reads a file another time, or a text in its place.
+// again reads a file another time, or a text in its place unless that is empty.
 func (p *program) again(path string, text []byte, f fileFlags) (*config.Spec, error) {
 	p, err := p.withEnvFiles(f.envFiles)
 	if err != nil {
 		return nil, err
 	}
-	if text == nil {
+	if len(text) == 0 {
 		if text, err = config.ReadFile(path); err != nil {
 			return nil, &configError{err}
 		}

@@ -27,7 +27,7 @@ type supervisor struct {
 type supervised struct {
 	name   string
 	file   string                                  // that it came from
-	parse  func(text []byte) (*config.Spec, error) // of the file or in its place; nil text is the file's own
+	parse  func(text []byte) (*config.Spec, error) // of the file or in its place; an empty text is the file's own
 	create func(*config.Spec) *line                // a life
 	starts chan struct{}                           // one that is to come
 	turn   chan struct{}                           // taken by who changes it
@@ -225,7 +225,7 @@ func (s *supervisor) hold(p *supervised) (done <-chan struct{}, err error) {
 }
 
 // reload changes a pipeline to what text says in the place of its file, or to
-// what its file says now if text is nil. A text with mistakes changes nothing;
+// what its file says now if text is empty. A text with mistakes changes nothing;
 // the error tells all of them. A pipeline that does not live is changed for its
 // next life.
 func (s *supervisor) reload(ctx context.Context, p *supervised, text []byte) (did graph.Changes, err error) {
