@@ -55,18 +55,22 @@ func newCommands(env pipeline.Env, allowed []string) *commands {
 }
 
 // because notes the frame that the program is given next: what it orders from
-// then on, it orders because of that.
+// then on, it orders because of that. The JSON of the frame is not made for a
+// program that may order nothing.
 func (c *commands) because(f *pipeline.Frame, now time.Time) error {
 	if c.env.Session == nil {
 		return nil
 	}
-	frame, err := f.JSON(now)
-	if err != nil {
-		return err
+	cause := pipeline.Cause{Node: c.env.Name, Stream: f.Stream, Seq: f.Seq}
+	if len(c.allowed) > 0 {
+		var err error
+		if cause.Frame, err = f.JSON(now); err != nil {
+			return err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cause = pipeline.Cause{Node: c.env.Name, Stream: f.Stream, Seq: f.Seq, Frame: frame}
+	c.cause = cause
 	return nil
 }
 

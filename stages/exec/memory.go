@@ -50,12 +50,10 @@ func (m *memory) open(fd int) error {
 	return err
 }
 
-// put writes f's picture into the memory, converted in that pass.
+// put writes the picture of f, which has one, into the memory, converted in that
+// pass.
 func (m *memory) put(f *pipeline.Frame) (*picture, error) {
 	img := f.Image()
-	if img == nil {
-		return nil, pipeline.ErrNoPixels
-	}
 	c, ok := img.(pipeline.Converter)
 	if !ok {
 		return nil, fmt.Errorf("%s (%T) cannot convert itself", img.Format(), img)
