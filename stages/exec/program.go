@@ -82,7 +82,11 @@ func (s *supervisor) start() (*program, error) {
 	p.running.Go(p.read)
 	p.running.Go(func() { s.log.copy(output, p.cmd.Process.Pid) })
 	go p.wait()
-	return p, s.launch.limits.apply(p.cmd.Process.Pid)
+	if err := s.launch.limits.apply(p.cmd.Process.Pid); err != nil {
+		p.kill()
+		return nil, err
+	}
+	return p, nil
 }
 
 // socketpair returns both ends of a stream; neither is inherited by chance.

@@ -97,11 +97,7 @@ func (s *supervisor) run(ctx context.Context) {
 // live is one program's life. It returns how that ended.
 func (s *supervisor) live(ctx context.Context) error {
 	p, err := s.start()
-	if p == nil {
-		return err
-	}
 	if err != nil {
-		p.kill()
 		return err
 	}
 	begun := s.env.Clock.Now()
