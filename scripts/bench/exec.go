@@ -10,8 +10,6 @@ import (
 	"log/slog"
 	"os"
 	osexec "os/exec"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -90,11 +88,6 @@ func execRows(ctx context.Context, h *harness, clip, work, language string) ([]r
 		compared(what+", latency", outside.latency, inside.latency),
 		compared(what+", CPU", outside.cpu, inside.cpu),
 	}, nil
-}
-
-// compared is a row without a bar.
-func compared(what string, a, b []time.Duration) row {
-	return row{what: what, value: fmt.Sprintf("%s / %s = %.2f", perFrame(median(a)), perFrame(median(b)), median(ratios(a, b)))}
 }
 
 const (
@@ -195,14 +188,6 @@ func lend(ctx context.Context, stage pipeline.Stage, picture pipeline.Image, seq
 	return took, errors.Join(err, f.Release())
 }
 
-func childrensCPU() time.Duration {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_CHILDREN, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // workingStage does the work inside this process, or in a program.
 func workingStage(ctx context.Context, work, where string) (pipeline.Stage, error) {
 	if where == "inside" {
@@ -220,13 +205,9 @@ func workingStage(ctx context.Context, work, where string) (pipeline.Stage, erro
 	default:
 		cfg.Command = []string{pythonWithNumPy(ctx), "-c", pythonWork()[work]}
 	}
-	dir, err := filepath.Abs(".")
-	if err != nil {
-		return nil, err
-	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return exec.New(pipeline.Env{
-		Name: "work", Log: log, Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{}, Dir: dir,
+		Name: "work", Log: log, Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{},
 	}, cfg)
 }
 
@@ -317,7 +298,7 @@ func workChild(_ context.Context, args []string) error {
 			fmt.Fprintln(socket, `{"type":"ready"}`)
 			continue
 		}
-		fmt.Fprintf(socket, `{"type":"result","seq":%d%s}`+"\n", said.Seq, workOn(strings.Join(args, " "), memory[:said.Picture.Height*said.Picture.Stride]))
+		fmt.Fprintf(socket, `{"type":"result","seq":%d%s}`+"\n", said.Seq, workOn(args[0], memory[:said.Picture.Height*said.Picture.Stride]))
 	}
 	return lines.Err()
 }
