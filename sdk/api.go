@@ -113,21 +113,25 @@ type exchange struct {
 }
 
 // do runs an exchange and returns the answer's status. Any but 2xx is an error.
-// Where the server refuses a token that was minted a while ago, a new one is
-// minted, once.
 func (a *api) do(ctx context.Context, x exchange) (int, error) {
-	token, err := a.tokens.get(ctx, x.op)
+	return a.withToken(ctx, x.op, func(token string) (int, error) { return a.authorized(ctx, x, token) })
+}
+
+// withToken tries a request, which returns its answer's status. Where the server
+// refuses a token that was minted a while ago, a new one is minted, once.
+func (a *api) withToken(ctx context.Context, op string, try func(token string) (int, error)) (int, error) {
+	token, err := a.tokens.get(ctx, op)
 	if err != nil {
 		return 0, err
 	}
-	status, err := a.authorized(ctx, x, token)
+	status, err := try(token)
 	if status != http.StatusUnauthorized || !a.tokens.forget(token) {
 		return status, err
 	}
-	if token, err = a.tokens.get(ctx, x.op); err != nil {
+	if token, err = a.tokens.get(ctx, op); err != nil {
 		return 0, err
 	}
-	return a.authorized(ctx, x, token)
+	return try(token)
 }
 
 // authorized runs an exchange with the headers of every call but the minting.

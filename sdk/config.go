@@ -204,8 +204,11 @@ func local(host string) bool {
 	if err != nil {
 		return !strings.Contains(strings.TrimSuffix(host, "."), ".")
 	}
-	return addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast()
+	return private(addr)
 }
+
+// private says that an address is of this machine or network.
+func private(a netip.Addr) bool { return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() }
 
 // redactURL removes what may be secret from a URL: user, query and fragment.
 func redactURL(s string) string {
@@ -221,7 +224,7 @@ func redactURL(s string) string {
 func (c Config) nearby() bool {
 	host := c.host()
 	addr, err := netip.ParseAddr(host)
-	return c.Local && (host == "localhost" || err == nil && (addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast()))
+	return c.Local && (host == "localhost" || err == nil && private(addr))
 }
 
 // loopback says that the server is on this machine.

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,6 +64,15 @@ func (c *conn) lose(cause error) {
 		close(c.lost) // first: who is told that the reply is lost has sent something
 		c.calls.fail(cause)
 	})
+}
+
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
 }
 
 // spawn runs f in a goroutine that close waits for.
@@ -431,12 +441,7 @@ func (c *conn) readEnds(err error) bool {
 	if err == nil {
 		return false
 	}
-	select {
-	case <-c.lost:
-		return true
-	default:
-		return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
-	}
+	return isClosed(c.lost) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)
 }
 
 // write encodes a message and sends it on its channel. On a connection that is
@@ -446,10 +451,8 @@ func (c *conn) write(op string, m wire.ClientMessage) error {
 	if err != nil {
 		return gpuErrorf(CodeDecode, op, "%v", err)
 	}
-	select {
-	case <-c.lost:
+	if isClosed(c.lost) {
 		return unsent(op, c.cause)
-	default:
 	}
 	if p.Channel == wire.ControlChannel {
 		return c.control.send(op, p)
@@ -461,26 +464,32 @@ func (c *conn) write(op string, m wire.ClientMessage) error {
 func (c *conn) request(ctx context.Context, op string, m *wire.ControlClientMessage) (*wire.ControlServerMessage, error) {
 	id := c.session.requestID("ctrl", &c.session.controlIDs)
 	m.RequestId, m.Kind = id, wire.MessageKind_MESSAGE_KIND_REQUEST
+	a, err := c.roundTrip(ctx, op, id, m, replyTimeout)
+	return a.control, err
+}
+
+// roundTrip sends a request, which bears the id, and waits for its answer.
+func (c *conn) roundTrip(ctx context.Context, op, id string, m wire.ClientMessage, patience time.Duration) (answer, error) {
 	reply := c.calls.request(id, op)
 	defer c.calls.drop(id)
 	if err := c.write(op, m); err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	timeout := time.NewTimer(replyTimeout)
+	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
 	select {
 	case a := <-reply:
 		if a.err != nil {
-			return nil, a.err
+			return answer{}, a.err
 		}
-		if e := a.control.GetError(); e != nil {
-			return nil, refusal(e.GetCode(), op, e.GetMessage())
+		if e := cmp.Or(a.data.GetError(), a.control.GetError()); e != nil {
+			return answer{}, refusal(e.GetCode(), op, e.GetMessage())
 		}
-		return a.control, nil
+		return a, nil
 	case <-timeout.C:
-		return nil, gpuErrorf(CodeTimeout, op, "timed out: no answer within %s", replyTimeout)
+		return answer{}, gpuErrorf(CodeTimeout, op, "timed out: no answer within %s", patience)
 	case <-ctx.Done():
-		return nil, interrupted(ctx, componentGPU, op)
+		return answer{}, interrupted(ctx, componentGPU, op)
 	}
 }
 
@@ -555,7 +564,7 @@ func (c *conn) ping() {
 func (c *conn) measure() {
 	pair, ok := c.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePairStats()
 	if ok && pair.CurrentRoundTripTime > 0 {
-		c.session.rtt.Store(int64(pair.CurrentRoundTripTime * float64(time.Second)))
+		c.session.rtt.Store(int64(seconds(pair.CurrentRoundTripTime)))
 	}
 	now := time.Now()
 	if ok {

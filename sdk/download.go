@@ -107,9 +107,9 @@ func (a *api) awaitPlaylist(ctx context.Context, u *url.URL, ready time.Time, ti
 	stumbles := 0
 	for {
 		got, err := a.get(ctx, exchange{op: opDownload, hop: "playlist", timeout: requestTimeout}, u, maxPlaylist)
-		var e *Error
+		e := passing(ctx, err)
 		switch {
-		case errors.As(err, &e) && e.Recoverable && ctx.Err() == nil && stumbles < sessionStumbles:
+		case e != nil && stumbles < sessionStumbles:
 			stumbles++
 			got.wait = max(longClipPause, e.RetryAfter)
 		case err != nil:
@@ -138,25 +138,13 @@ func (a *api) awaitPlaylist(ctx context.Context, u *url.URL, ready time.Time, ti
 	}
 }
 
-func isClosed(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
-	}
-}
-
 // segment fetches one part, more than once if that may help.
 func (a *api) segment(ctx context.Context, hop string, u *url.URL) ([]byte, error) {
 	for try := 1; ; try++ {
 		got, err := a.get(ctx, exchange{op: opDownload, hop: hop, timeout: segmentTimeout}, u, maxSegment)
-		var e *Error
-		if !errors.As(err, &e) {
-			return got.body, err
-		}
-		if !e.Recoverable || try == segmentTries || ctx.Err() != nil {
-			return nil, gone(err)
+		e := passing(ctx, err)
+		if e == nil || try == segmentTries {
+			return got.body, gone(err)
 		}
 		if err := pause(ctx, max(segmentPause, e.RetryAfter), opDownload); err != nil {
 			return nil, err
@@ -187,18 +175,13 @@ func (a *api) get(ctx context.Context, x exchange, u *url.URL, limit int64) (fet
 	if !a.isOurs(u) {
 		return a.fetch(ctx, x, u, "", limit)
 	}
-	token, err := a.tokens.get(ctx, x.op)
-	if err != nil {
-		return fetched{}, err
-	}
-	got, err := a.fetch(ctx, x, u, token, limit)
-	if got.status != http.StatusUnauthorized || !a.tokens.forget(token) {
-		return got, err
-	}
-	if token, err = a.tokens.get(ctx, x.op); err != nil {
-		return fetched{}, err
-	}
-	return a.fetch(ctx, x, u, token, limit)
+	var got fetched
+	_, err := a.withToken(ctx, x.op, func(token string) (int, error) {
+		var err error
+		got, err = a.fetch(ctx, x, u, token, limit)
+		return got.status, err
+	})
+	return got, err
 }
 
 func (a *api) fetch(ctx context.Context, x exchange, u *url.URL, token string, limit int64) (fetched, error) {

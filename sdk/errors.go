@@ -155,6 +155,15 @@ func recoverable(code string) bool {
 	return false
 }
 
+// passing is the error of a request that may succeed if it is made again, nil if
+// there is no such error.
+func passing(ctx context.Context, err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Recoverable && ctx.Err() == nil {
+		return e
+	}
+	return nil
+}
+
 func gpuError(code, op, message string) *Error {
 	return &Error{Code: code, Component: componentGPU, Operation: op, Message: message, Recoverable: recoverable(code)}
 }

@@ -54,9 +54,6 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 // a web server keeps its key and gives its pages a token that ends soon. A
 // [Session] with an APIKey mints its own.
 func MintToken(ctx context.Context, cfg TokenConfig) (Token, error) {
-	if cfg.BaseURL == "" {
-		cfg.BaseURL = CloudURL
-	}
 	if err := cfg.validate(); err != nil {
 		return Token{}, err
 	}

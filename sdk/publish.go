@@ -230,16 +230,7 @@ func (c *conn) restored(p *Publication, s *sender, codec codecAnswer) {
 
 // unwanted says that a publication needs this connection no more: that was lost,
 // or the publication was closed, and another one may hold the track.
-func (c *conn) unwanted(p *Publication) bool {
-	select {
-	case <-c.lost:
-		return true
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
+func (c *conn) unwanted(p *Publication) bool { return isClosed(c.lost) || isClosed(p.done) }
 
 func (c *conn) notRestored(p *Publication, err error) {
 	c.log.Warn("track not published again yet", "track", p.track.info.Name, "err", err)

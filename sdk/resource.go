@@ -147,11 +147,8 @@ func (a *api) create(ctx context.Context, cfg Config) (resource, error) {
 		Model      named              `json:"model"`
 		Client     clientInfo         `json:"client_info"`
 		Transports []transportVersion `json:"supported_transports"`
-		Extra      *startOptions      `json:"extra_configs,omitempty"`
-	}{Model: named{cfg.Model}, Client: thisClient, Transports: []transportVersion{{"webrtc", "1.0"}}}
-	if cfg.Generation == Stepped {
-		body.Extra = &startOptions{Generation: Stepped}
-	}
+		Extra      startOptions       `json:"extra_configs,omitzero"`
+	}{Model: named{cfg.Model}, Client: thisClient, Transports: []transportVersion{{"webrtc", "1.0"}}, Extra: cfg.startOptions()}
 	var r resource
 	if _, err := a.tokens.get(ctx, "connect"); err != nil {
 		return r, err
@@ -229,11 +226,15 @@ type startOptions struct {
 	Recording  string `json:"session_id,omitempty"`
 }
 
-func (a *api) startLocal(ctx context.Context, cfg Config) (resource, error) {
-	var body startOptions
-	if cfg.Generation == Stepped {
-		body = startOptions{Generation: Stepped, Recording: cfg.recording}
+func (c Config) startOptions() startOptions {
+	if c.Generation != Stepped {
+		return startOptions{}
 	}
+	return startOptions{Generation: Stepped, Recording: c.recording}
+}
+
+func (a *api) startLocal(ctx context.Context, cfg Config) (resource, error) {
+	body := cfg.startOptions()
 	deadline := time.Now().Add(closingRetry)
 	longer, cancel := outlive(ctx, farewell)
 	defer cancel()
@@ -289,8 +290,7 @@ func (a *api) await(ctx context.Context, r resource) (resource, error) {
 			return r, err
 		}
 		next, err := a.session(ctx, id)
-		var e *Error
-		if errors.As(err, &e) && e.Recoverable && ctx.Err() == nil && stumbles < sessionStumbles {
+		if e := passing(ctx, err); e != nil && stumbles < sessionStumbles {
 			stumbles++
 			wait = max(wait, e.RetryAfter)
 			continue

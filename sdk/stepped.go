@@ -156,27 +156,8 @@ func (s *Session) Step(ctx context.Context, step StepRequest) (StepResult, error
 func (c *conn) ask(ctx context.Context, op string, m *wire.DataClientMessage, patience time.Duration) (*wire.DataServerMessage, error) {
 	id := c.session.requestID("data", &c.session.dataIDs)
 	m.RequestId, m.Kind = id, wire.MessageKind_MESSAGE_KIND_REQUEST
-	reply := c.calls.request(id, op)
-	defer c.calls.drop(id)
-	if err := c.write(op, m); err != nil {
-		return nil, err
-	}
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
-	select {
-	case a := <-reply:
-		if a.err != nil {
-			return nil, a.err
-		}
-		if e := a.data.GetError(); e != nil {
-			return nil, refusal(e.GetCode(), op, e.GetMessage())
-		}
-		return a.data, nil
-	case <-timeout.C:
-		return nil, gpuErrorf(CodeTimeout, op, "timed out: no answer within %s", patience)
-	case <-ctx.Done():
-		return nil, interrupted(ctx, componentGPU, op)
-	}
+	a, err := c.roundTrip(ctx, op, id, m, patience)
+	return a.data, err
 }
 
 func (s *Session) encodeStep(step StepRequest) (*wire.RequestStep, error) {

@@ -144,17 +144,11 @@ type scopeConstraints struct {
 
 // scope is what a token is asked for: to create a session of the model, or to
 // act on the one there is.
-func (t *tokens) scope() tokenScope {
-	d := scopeDetail{Type: "session"}
+func (t *tokens) scope() any {
 	if t.session != "" {
-		d.Resources = scopeResources{Models: scopeModels{All: true}, Sessions: &scopeSessions{Bind: []string{t.session}}}
-		return tokenScope{Details: []scopeDetail{d}}
+		return TokenConfig{Sessions: []string{t.session}}.scope()
 	}
-	d.Resources.Models.Match = []string{t.model}
-	if t.limit > 0 {
-		d.Constraints = &scopeConstraints{MaxSeconds: wholeSeconds(t.limit)}
-	}
-	return tokenScope{Details: []scopeDetail{d}}
+	return TokenConfig{Models: []string{t.model}, MaxSessionDuration: t.limit}.scope()
 }
 
 // saw adds a secret to those that [tokens.redact] removes.
