@@ -122,7 +122,7 @@ func webURL(s string, base *url.URL) (*url.URL, error) {
 	return u, nil
 }
 
-// seconds converts a marker; what is no number counts as 0.
+// seconds converts a time in seconds; what is no number counts as 0.
 func seconds(s float64) time.Duration {
 	if math.IsNaN(s) || math.Abs(s) > math.MaxInt64/float64(time.Second)/2 {
 		return 0

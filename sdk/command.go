@@ -94,11 +94,11 @@ func (s *Session) check(op, name string, args map[string]any) error {
 	if s.schema == nil {
 		return nil
 	}
-	err := s.schema.unknown(name)
-	if c, ok := s.schema.Command(name); ok {
-		err = c.check(args, nil)
+	c, ok := s.schema.Command(name)
+	if !ok {
+		return refusal(CodeInvalidCommand, op, s.schema.unknown(name).Error())
 	}
-	if err != nil {
+	if err := c.check(args, nil); err != nil {
 		return refusal(CodeInvalidCommand, op, err.Error())
 	}
 	return nil

@@ -84,8 +84,6 @@ func (i *inbound) lost() int64 {
 
 // outbound counts one outgoing RTP stream.
 type outbound struct {
-	ssrc uint32
-
 	mu      sync.Mutex // guards what follows
 	begun   bool
 	highest uint16
@@ -165,7 +163,7 @@ func (m *meter) NewInterceptor(string) (interceptor.Interceptor, error) { return
 
 // BindLocalStream implements interceptor.Interceptor.
 func (m *meter) BindLocalStream(info *interceptor.StreamInfo, w interceptor.RTPWriter) interceptor.RTPWriter {
-	o := &outbound{ssrc: info.SSRC}
+	o := &outbound{}
 	m.mu.Lock()
 	m.out[info.SSRC] = o
 	m.mu.Unlock()

@@ -249,7 +249,7 @@ func (c *conn) addPath(s *Stats) {
 		local, _ := report[pair.LocalCandidateID].(webrtc.ICECandidateStats)
 		remote, _ := report[pair.RemoteCandidateID].(webrtc.ICECandidateStats)
 		p := PairStats{
-			RTT: measured(fromSeconds(pair.CurrentRoundTripTime)), TotalRTT: measured(fromSeconds(pair.TotalRoundTripTime)),
+			RTT: measured(seconds(pair.CurrentRoundTripTime)), TotalRTT: measured(seconds(pair.TotalRoundTripTime)),
 			State: string(pair.State), Nominated: pair.Nominated, Writable: pair.State == webrtc.StatsICECandidatePairStateSucceeded,
 			BytesSent: pair.BytesSent, BytesReceived: pair.BytesReceived,
 			PacketsSent: uint64(pair.PacketsSent), PacketsReceived: uint64(pair.PacketsReceived),
@@ -265,5 +265,3 @@ func (c *conn) addPath(s *Stats) {
 		s.Pairs = append(s.Pairs, p)
 	}
 }
-
-func fromSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
