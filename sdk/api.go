@@ -30,8 +30,8 @@ type hooks struct {
 	dial  dialFunc
 	proxy proxyFunc
 	roots *x509.CertPool // of the TURN servers' certificates
-	// settle is called before a peer connection is closed.
-	settle func()
+	// settle is called before a peer connection is closed, done behind that.
+	settle func() (done func())
 }
 
 func (h hooks) dialOf() dialFunc {

@@ -92,12 +92,14 @@ func (c *conn) close() {
 	c.closed = true
 	c.mu.Unlock()
 	c.cancel()
+	settled := func() {}
 	if settle := c.session.cfg.hooks.settle; settle != nil {
-		settle()
+		settled = settle()
 	}
 	if c.pc != nil {
 		_ = c.pc.GracefulClose()
 	}
+	settled()
 	c.workers.Wait()
 }
 

@@ -166,12 +166,13 @@ func (c *connection) hangUp() {
 	for _, s := range senders {
 		s.stop()
 	}
-	c.session.srv.cfg.Memory.Settle()
+	settled := c.session.srv.cfg.Memory.Settle()
 	if pc != nil {
 		if err := pc.GracefulClose(); err != nil {
 			c.log.Debug("close peer", "err", err)
 		}
 	}
+	settled()
 	c.tasks.Wait()
 }
 

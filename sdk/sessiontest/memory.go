@@ -23,6 +23,8 @@ type Memory struct {
 	done   chan struct{}
 	once   sync.Once
 
+	closing chan struct{} // holds what one of the two does who closes a peer
+
 	mu     sync.Mutex        // guards what follows
 	conns  map[net.Conn]bool // of HTTP, both ends
 	mended chan struct{}     // nil while the path is whole
@@ -40,7 +42,7 @@ var errNetworkClosed = errors.New("the network in memory is closed")
 
 // NewMemory builds the network. Close it behind the server and all clients.
 func NewMemory() (*Memory, error) {
-	m := &Memory{inbox: make(chan net.Conn), done: make(chan struct{}), conns: map[net.Conn]bool{}}
+	m := &Memory{inbox: make(chan net.Conn), closing: make(chan struct{}, 1), done: make(chan struct{}), conns: map[net.Conn]bool{}}
 	var err error
 	if m.router, err = vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.9.0.0/24", LoggerFactory: logging.NewDefaultLoggerFactory()}); err != nil {
 		return nil, err
@@ -150,14 +152,18 @@ func (m *Memory) Mend() {
 	}
 }
 
-// Settle waits, in virtual time, until all has come to rest: pion closes an SCTP
-// transport with a lock held over a timer, and in a bubble nothing may wait for
-// that lock, or its time stands still for good. Both sides call it before they
-// close a peer. A nil Memory has nothing to wait for.
-func (m *Memory) Settle() {
-	if m != nil {
-		time.Sleep(time.Millisecond) //nolint:forbidigo // of virtual time
+// Settle waits, in virtual time, for its turn and until all has come to rest:
+// pion closes an SCTP transport with a lock held over a timer, and in a bubble
+// nothing may wait for that lock, or its time stands still for good. What the
+// other side's closing sets off would wait for it. Both sides call it before
+// they close a peer, and done behind that. A nil Memory has nothing to wait for.
+func (m *Memory) Settle() (done func()) {
+	if m == nil {
+		return func() {}
 	}
+	m.closing <- struct{}{}
+	time.Sleep(time.Millisecond) //nolint:forbidigo // of virtual time
+	return func() { <-m.closing }
 }
 
 // Close takes the network down.
