@@ -133,12 +133,26 @@ func (r *recorder) ready(last int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.written > last+1, r.finished && !r.broken && r.written > 0:
+	case r.written > last+1:
 		return http.StatusOK
-	case r.finished || r.broken:
+	case r.broken:
 		return http.StatusGone
+	case !r.finished || !r.over():
+		return http.StatusAccepted
+	case r.written > 0:
+		return http.StatusOK
 	}
-	return http.StatusAccepted
+	return http.StatusGone
+}
+
+// over says that nothing more is written.
+func (r *recorder) over() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
 }
 
 func (r *recorder) playlist(first, last int) string {
