@@ -89,7 +89,7 @@ func TestChecks(t *testing.T) {
 
 // An option that is nil is left to the model.
 func TestOptions(t *testing.T) {
-	var got []map[string]any
+	took := make(chan map[string]any, 3)
 	_, s := connect(t, sessiontest.Model{Commands: []sessiontest.Command{{
 		Name: "set_overlay_image",
 		Args: []sessiontest.Arg{
@@ -98,15 +98,17 @@ func TestOptions(t *testing.T) {
 		},
 		Handle: func(_ context.Context, c *sessiontest.Call) (*sessiontest.Message, error) {
 			delete(c.Args, "overlay_image")
-			got = append(got, c.Args)
+			took <- c.Args
 			return nil, nil
 		},
 	}}})
 	image := upload(t, s)
+	var got []map[string]any
 	for _, opts := range []*echo.SetOverlayImageOptions{nil, {}, {OverlayStrength: new(0.0)}} {
 		if err := echo.New(s).SetOverlayImage(t.Context(), image, opts); err != nil {
 			t.Fatal(err)
 		}
+		got = append(got, <-took)
 	}
 	want := []map[string]any{{}, {}, {"overlay_strength": 0.0}}
 	if diff := cmp.Diff(got, want); diff != "" {
@@ -150,18 +152,20 @@ func TestMessages(t *testing.T) {
 
 // A nil argument that may be null is null.
 func TestNull(t *testing.T) {
-	var got []any
+	took := make(chan any, 2)
 	_, s := connect(t, sessiontest.Model{Commands: []sessiontest.Command{{
 		Name: "save_snapshot", Args: []sessiontest.Arg{{Name: "name", Type: sessiontest.String().OrNull()}},
 		Handle: func(_ context.Context, c *sessiontest.Call) (*sessiontest.Message, error) {
-			got = append(got, c.Args["name"])
+			took <- c.Args["name"]
 			return &sessiontest.Message{Type: "snapshot_saved", Data: map[string]any{"name": "a", "chunk": 1.0}}, nil
 		},
 	}}})
+	var got []any
 	for _, name := range []*string{nil, new("b")} {
 		if _, err := helios.New(s).SaveSnapshot(t.Context(), name); err != nil {
 			t.Fatal(err)
 		}
+		got = append(got, <-took)
 	}
 	if diff := cmp.Diff(got, []any{nil, "b"}); diff != "" {
 		t.Error(diff)
