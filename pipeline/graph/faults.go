@@ -2,7 +2,6 @@ package graph
 
 import (
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -12,11 +11,7 @@ import (
 type faults struct {
 	log   *slog.Logger
 	clock pipeline.Clock
-
-	mu         sync.Mutex // guards what follows
-	said       bool
-	last       time.Time
-	suppressed int
+	turns pipeline.Turns
 }
 
 // faultInterval is the least time between two log lines of a node's errors.
@@ -24,7 +19,7 @@ const faultInterval = time.Second
 
 // report logs an error, or counts it if the last was logged just now.
 func (r *faults) report(msg string, err error, attrs ...any) {
-	suppressed, ok := r.turn()
+	suppressed, ok := r.turns.Take(r.clock.Now(), faultInterval)
 	if !ok {
 		return
 	}
@@ -34,27 +29,9 @@ func (r *faults) report(msg string, err error, attrs ...any) {
 	r.log.Warn(msg, append([]any{"err", err}, attrs...)...)
 }
 
-// turn says whether to log now, and how many were not logged before.
-func (r *faults) turn() (suppressed int, ok bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := r.clock.Now()
-	if r.said && now.Sub(r.last) < faultInterval {
-		r.suppressed++
-		return 0, false
-	}
-	suppressed = r.suppressed
-	r.said, r.last, r.suppressed = true, now, 0
-	return suppressed, true
-}
-
 // flush logs how many errors were counted and not logged.
 func (r *faults) flush() {
-	r.mu.Lock()
-	suppressed := r.suppressed
-	r.suppressed = 0
-	r.mu.Unlock()
-	if suppressed > 0 {
+	if suppressed := r.turns.Missed(); suppressed > 0 {
 		r.log.Warn("more errors", "suppressed", suppressed)
 	}
 }

@@ -95,8 +95,8 @@ func (s *trackSource) admit(p sdk.Packet, r *receiver) {
 		s.tally.reconnects.Add(1)
 	}
 	r.setRTT(s.track.RTT())
-	if err := r.push(p); err != nil && s.complaints.due(p.Arrival, complaintInterval) {
-		s.log.Warn("packet not understood", "track", s.cfg.Track, "err", err)
+	if err := r.push(p); err != nil {
+		s.complain(p.Arrival, "packet not understood", err)
 	}
 }
 
@@ -111,9 +111,14 @@ func (s *trackSource) enqueue(u unit) {
 	}
 }
 
+// keyframeInterval is how often a keyframe is asked for at most, unless a round
+// trip takes longer: an encoder needs some frames to answer, and the second
+// request would cost a second keyframe.
+const keyframeInterval = 500 * time.Millisecond
+
 // requestKeyframe asks for a keyframe, if that was not done just now.
 func (s *trackSource) requestKeyframe(now time.Time) {
-	if !s.keyframes.due(now, max(keyframeInterval, s.track.RTT())) {
+	if _, ok := s.keyframes.Take(now, max(keyframeInterval, s.track.RTT())); !ok {
 		return
 	}
 	if err := s.track.RequestKeyframe(); err != nil {

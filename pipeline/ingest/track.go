@@ -30,8 +30,8 @@ type trackSource struct {
 
 	track      feed // set by start
 	units      *queue
-	keyframes  throttle
-	complaints throttle
+	keyframes  pipeline.Turns // of requests
+	complaints pipeline.Turns // of the log
 	tally      tally
 
 	// Touched by Read and, after it, Close.
@@ -184,8 +184,15 @@ func (s *trackSource) fail(err error) {
 		s.requestKeyframe(now)
 		return
 	}
-	if s.complaints.due(now, complaintInterval) {
-		s.log.Warn("access unit not decoded", "track", s.cfg.Track, "err", err)
+	s.complain(now, "access unit not decoded", err)
+}
+
+// complaintInterval is how often trouble with what comes is logged.
+const complaintInterval = 10 * time.Second
+
+func (s *trackSource) complain(now time.Time, what string, err error) {
+	if _, ok := s.complaints.Take(now, complaintInterval); ok {
+		s.log.Warn(what, "track", s.cfg.Track, "err", err)
 	}
 }
 

@@ -114,7 +114,7 @@ type Server struct {
 	canvas   *mat.Image
 	encoders map[viewed]encode.Encoder // made when first wanted
 
-	complained time.Time // of a picture that could not be shown
+	complaints pipeline.Turns // of pictures that could not be shown
 
 	frames, inputs atomic.Uint64
 	cancel         context.CancelFunc
@@ -238,12 +238,9 @@ const complaintInterval = 10 * time.Second
 // complain says, now and then, that pictures are missing: the next one may be
 // better.
 func (s *Server) complain(err error) {
-	now := time.Now()
-	if !s.complained.IsZero() && now.Sub(s.complained) < complaintInterval {
-		return
+	if _, ok := s.complaints.Take(time.Now(), complaintInterval); ok {
+		s.cfg.Log.Warn("picture not shown", "err", err)
 	}
-	s.complained = now
-	s.cfg.Log.Warn("picture not shown", "err", err)
 }
 
 // picture sends one picture to everybody who watches.

@@ -50,8 +50,7 @@ type sender struct {
 	// The goroutine's own.
 	sent     map[string]any // the arguments that the model took last
 	sentAny  bool
-	warnedAt time.Time
-	unwarned int
+	warnings pipeline.Turns
 }
 
 func newSender(env pipeline.Env, cfg Config, ledger *outfile.Lines) *sender {
@@ -269,18 +268,16 @@ func (s *sender) keep(r pipeline.CommandRecord) {
 // warn tells of a command that was not taken, so often at most. Only the
 // goroutine comes here: who puts decisions supersedes, which is no trouble.
 func (s *sender) warn(r pipeline.CommandRecord) {
-	now := s.env.Clock.Now()
-	if now.Sub(s.warnedAt) < warnEvery {
-		s.unwarned++
+	unsaid, ok := s.warnings.Take(s.env.Clock.Now(), warnEvery)
+	if !ok {
 		return
 	}
 	log := s.env.Log.With("command", r.Command, "outcome", r.Outcome, "reason", r.Reason,
 		"stream", r.Cause.Stream, "seq", r.Cause.Seq)
-	if s.unwarned > 0 {
-		log = log.With("before_unsaid", s.unwarned)
+	if unsaid > 0 {
+		log = log.With("before_unsaid", unsaid)
 	}
 	log.Warn("command not taken")
-	s.warnedAt, s.unwarned = now, 0
 }
 
 // Close sends what waits, unless that takes too long, and ends the goroutine.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -31,24 +30,15 @@ type bounded struct {
 	log   *slog.Logger
 	clock pipeline.Clock
 	count func(float64)
-
-	mu         sync.Mutex // guards what follows
-	last       time.Time
-	suppressed int
+	turns pipeline.Turns
 }
 
 func (b *bounded) warn(msg string, attrs ...any) {
 	b.count(1)
-	b.mu.Lock()
-	now := b.clock.Now()
-	if !b.last.IsZero() && now.Sub(b.last) < faultsEvery {
-		b.suppressed++
-		b.mu.Unlock()
+	suppressed, ok := b.turns.Take(b.clock.Now(), faultsEvery)
+	if !ok {
 		return
 	}
-	suppressed := b.suppressed
-	b.last, b.suppressed = now, 0
-	b.mu.Unlock()
 	if suppressed > 0 {
 		attrs = append(attrs, "suppressed", suppressed)
 	}
