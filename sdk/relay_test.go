@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -35,30 +34,34 @@ const turnPassword = "turn.very.secret"
 
 func startRelays(t *testing.T) *relays {
 	t.Helper()
+	return startRelaysAt(t, "127.0.0.1", newCertificate(t, "127.0.0.1"))
+}
+
+// startRelaysAt starts the server on an address of this machine.
+func startRelaysAt(t *testing.T, host string, cert certificate) *relays {
+	t.Helper()
 	var lc net.ListenConfig
-	packets, err := lc.ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
+	packets, err := lc.ListenPacket(t.Context(), "udp4", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := lc.Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	plain, err := lc.Listen(t.Context(), "tcp4", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert := httptest.NewUnstartedServer(nil)
-	cert.StartTLS()
-	cert.Close() // its certificate, for 127.0.0.1, is all that is wanted
-	inner, err := lc.Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	inner, err := lc.Listen(t.Context(), "tcp4", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	secure := tls.NewListener(inner, &tls.Config{Certificates: cert.TLS.Certificates})
+	secure := tls.NewListener(inner, &tls.Config{Certificates: []tls.Certificate{cert.Certificate}})
 	r := &relays{
 		udp: packets.LocalAddr().String(), tcp: plain.Addr().String(), tls: secure.Addr().String(), roots: x509.NewCertPool(),
 	}
-	r.roots.AddCert(cert.Certificate())
-	generator := &turn.RelayAddressGeneratorStatic{RelayAddress: net.IPv4(127, 0, 0, 1), Address: "127.0.0.1"}
+	r.roots.AddCert(cert.Leaf)
+	generator := &turn.RelayAddressGeneratorStatic{RelayAddress: net.ParseIP(host), Address: host}
 	srv, err := turn.NewServer(turn.ServerConfig{
-		Realm: "test",
+		Realm:         "test",
+		LoggerFactory: pionLogs{discard()},
 		AuthHandler: func(a *turn.RequestAttributes) (string, []byte, bool) {
 			return a.Username, turn.GenerateAuthKey("user", "test", turnPassword), a.Username == "user"
 		},
@@ -255,6 +258,7 @@ func TestTLSRelays(t *testing.T) {
 // proxy is an HTTP proxy with a password: CONNECT, and plain requests.
 type proxy struct {
 	url      *url.URL
+	names    map[string]string // addresses by host and port, as only the proxy knows them
 	tunnels  atomic.Int32
 	requests atomic.Int32
 	wg       sync.WaitGroup
@@ -262,19 +266,33 @@ type proxy struct {
 
 func startProxy(t *testing.T) *proxy {
 	t.Helper()
-	p := &proxy{}
-	srv := httptest.NewServer(p)
-	u, err := url.Parse(srv.URL)
+	return startProxyAt(t, "127.0.0.1", nil)
+}
+
+// startProxyAt starts a proxy on an address of this machine.
+func startProxyAt(t *testing.T, host string, names map[string]string) *proxy {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp4", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.User = url.UserPassword("proxy", "proxy.very.secret")
-	p.url = u
+	p := &proxy{names: names}
+	p.url = &url.URL{Scheme: "http", Host: l.Addr().String(), User: url.UserPassword("proxy", "proxy.very.secret")}
+	srv := &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
+	p.wg.Go(func() { _ = srv.Serve(l) })
 	t.Cleanup(func() {
-		srv.Close()
+		_ = srv.Close()
 		p.wg.Wait()
 	})
 	return p
+}
+
+// known is the address behind a name.
+func (p *proxy) known(host string) string {
+	if addr, ok := p.names[host]; ok {
+		return addr
+	}
+	return host
 }
 
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -287,6 +305,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.requests.Add(1)
 		r.Header.Del("Proxy-Authorization")
 		r.RequestURI = ""
+		r.URL.Host = p.known(r.URL.Host)
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err != nil {
 			w.WriteHeader(http.StatusBadGateway)
@@ -297,7 +316,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, resp.Body)
 		return
 	}
-	far, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", r.Host)
+	far, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", p.known(r.Host))
 	if err != nil {
 		w.WriteHeader(http.StatusBadGateway)
 		return

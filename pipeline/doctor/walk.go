@@ -278,7 +278,9 @@ func (w *walker) picture(ctx context.Context, s *sdk.Session, track string) Resu
 		return warn(hopFrame, fmt.Sprintf("%s: no picture within %s; the connection stands", track, w.cfg.Patience),
 			"many models send none before they are told to start: see `reactorpipe model show` and session.start")
 	}
-	return fail(errors.Join(frames.Err(), errors.New("the picture ended before it began")))
+	r := fail(cmp.Or(frames.Err(), s.Err(), errors.New("the picture ended before it began")))
+	r.Advice = "everything up to here works: what the model did is in its own log"
+	return r
 }
 
 // end gives the session back, whether anybody listens or not.

@@ -230,6 +230,10 @@ func TestWalkOverABrokenPath(t *testing.T) {
 			"dtls", `a=fingerprint:sha-256 ..:..`, "a=fingerprint:sha-256 00:00",
 			"ok ice: a path for media was found\nfail dtls: ANY → something between the two sides changes or drops packets: a middlebox, or an MTU below 1200\n" + afterDTLS,
 		},
+		{
+			"channels", `m=application 9`, "m=application 0",
+			"ok ice: a path for media was found\nok dtls: encrypted\nfail channels: not done within 8s → the media path works, SCTP over it does not: the server may be overrun, or packets above some size are dropped\n" + "skipped first frame\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -253,6 +257,30 @@ func TestWalkToASilentModel(t *testing.T) {
 	got, err := walk(t, Config{Peer: cloud(srv.URL()), Patience: 8 * time.Second})
 	want := toSession + allTheWay + "warn first frame: main_video: no picture within 8s; the connection stands → many models send none before they are told to start: see `reactorpipe model show` and session.start\nok end: the session was ended\n"
 	if diff := cmp.Diff(got, want); diff != "" || err != nil {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
+// A session that ends before its first picture fails at that hop.
+func TestWalkToASessionThatEnds(t *testing.T) {
+	t.Parallel()
+	connected := make(chan struct{})
+	srv := serve(t, func(c *sessiontest.Config) {
+		c.Model.Connected = func(string, uint32) { close(connected) }
+	})
+	srv.Show(sessiontest.Stopped)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		<-connected
+		srv.EndSessions("no more credit")
+	}()
+	got, err := walk(t, Config{Peer: cloud(srv.URL())})
+	<-done
+	want := toSession + allTheWay +
+		"fail first frame: main_video: [SESSION_TERMINAL] the server ended the session: no more credit → everything up to here works: what the model did is in its own log\n" +
+		"ok end: the session was ended\n"
+	if diff := cmp.Diff(got, want); diff != "" || !errors.Is(err, sdk.ErrSessionEnded) {
 		t.Errorf("%v\n%s", err, diff)
 	}
 }
