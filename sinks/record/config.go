@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -30,7 +31,21 @@ type Config struct {
 	// FPS is the usual number of pictures a second. Each is recorded when it
 	// comes, be they more or less.
 	FPS config.Rate `yaml:"fps"`
+	// Segment is how long a file may become before the next one begins; 0 is
+	// any length. No picture is lost in between.
+	Segment config.Duration `yaml:"segment"`
+	// SegmentSize is how large a file may become before the next one begins; 0
+	// is any size.
+	SegmentSize config.Size `yaml:"segment_size"`
+	// Keep removes files, the oldest first: those older than age, those beyond
+	// the size of all together, and as many as leave the disk that free. It is
+	// only ever files that this sink has written, in this run or an earlier
+	// one: a hidden list beside them says which.
+	Keep outfile.Keep `yaml:"keep"`
 }
+
+// shortest is a segment that is worth a file.
+const shortest = time.Second
 
 // Default is H.264 of a good quality.
 func Default() Config {
@@ -58,6 +73,9 @@ func (c *Config) Validate() error {
 	}
 	if c.FPS <= 0 {
 		return fmt.Errorf("fps: must be positive, got %g", float64(c.FPS))
+	}
+	if 0 < c.Segment && c.Segment.Std() < shortest {
+		return fmt.Errorf("segment: must be 0s, or %s at least, got %s", shortest, c.Segment)
 	}
 	return nil
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
 
 const (
@@ -76,9 +76,6 @@ func (o *outage) end() int {
 // full says that a disk has no room to speak of. One that does not tell is
 // tried.
 func full(folder string) bool {
-	var s unix.Statfs_t
-	if err := unix.Statfs(folder, &s); err != nil {
-		return false
-	}
-	return s.Bavail*uint64(s.Bsize) < enoughRoom
+	free, known := outfile.Free(folder)
+	return known && free < enoughRoom
 }

@@ -18,6 +18,7 @@ type Sink struct {
 	cfg    Config
 	env    pipeline.Env
 	outage outage
+	kept   *outfile.Kept
 
 	file    *segment // nil before the first picture and while nothing can be written
 	next    string   // the file that New has made, for the first picture
@@ -35,7 +36,7 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 		return nil, fatal.Error(fmt.Errorf("path: %w", err))
 	}
 	return &Sink{
-		cfg: cfg, env: env, next: path,
+		cfg: cfg, env: env, next: path, kept: outfile.NewKept(cfg.Path, cfg.Keep, env),
 		outage: outage{lost: env.Metrics.Counter("frames_lost_total", "Pictures not recorded because nothing could be written.")},
 	}, nil
 }
@@ -51,6 +52,7 @@ func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
 		return nil // one picture an instant
 	}
 	now := s.env.Clock.Now()
+	s.kept.Tidy()
 	if s.outage.on && s.outage.waits(now, s.folder()) {
 		return nil
 	}
@@ -78,7 +80,7 @@ func (s *Sink) folder() string {
 
 func (s *Sink) write(img pipeline.Image, pts time.Duration) error {
 	format := img.Format()
-	if s.file != nil && !s.file.takes(format) {
+	if s.file != nil && (!s.file.takes(format) || s.file.ends(s.cfg, pts)) {
 		if err := s.finish(); err != nil {
 			return &unwritable{err}
 		}
@@ -109,6 +111,7 @@ func (s *Sink) begin(format pipeline.Format, pts time.Duration) error {
 		return errors.Join(err, discard(path))
 	}
 	s.started, s.file = true, file
+	s.kept.Begin(path)
 	s.env.Log.Info("recording", "path", path, "width", file.width, "height", file.height)
 	return nil
 }
@@ -117,7 +120,9 @@ func (s *Sink) begin(format pipeline.Format, pts time.Duration) error {
 func (s *Sink) finish() error {
 	file := s.file
 	s.file = nil
-	return file.Close()
+	err := file.Close()
+	s.kept.End()
+	return err
 }
 
 // abandon closes a file that could not be written to. What it holds stays; that

@@ -24,6 +24,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/decode"
 	decoder "github.com/reactorpipe/reactorpipe/decode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 	"github.com/reactorpipe/reactorpipe/sinks/record"
@@ -61,6 +62,7 @@ func TestValidate(t *testing.T) {
 		{"codec", func(c *record.Config) { c.Codec = decode.VP8 }, `codec: .mp4 takes h264 or vp9, got "vp8"`},
 		{"exists", func(c *record.Config) { c.Exists = outfile.Append }, `exists: must be rename, overwrite or fail, got "append"`},
 		{"bitrate", func(c *record.Config) { c.Bitrate = -1 }, "bitrate: must not be negative"},
+		{"segment", func(c *record.Config) { c.Segment = 5 }, "segment: must be 0s, or 1s at least, got 5ns"},
 		{"fps", func(c *record.Config) { c.FPS = 0 }, "fps: must be positive, got 0"},
 	}
 	for _, tt := range tests {
@@ -217,6 +219,9 @@ func recordings(t *testing.T, dir string) map[string]string {
 	}
 	got := make(map[string]string)
 	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue // the list of what is kept
+		}
 		if info, err := e.Info(); err == nil && info.Size() == 0 {
 			got[e.Name()] = "empty"
 			continue
@@ -433,4 +438,63 @@ func recordUntilKilled(path string) {
 	}
 	fmt.Fprintln(os.Stderr, "not killed:", err)
 	os.Exit(1)
+}
+
+func TestSegments(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*record.Config)
+		want   map[string]string
+	}{
+		{"by time", func(c *record.Config) { c.Segment = config.Duration(time.Second) }, map[string]string{
+			"a.mp4": "h264x64x48: 25 pictures", "a-2.mp4": "h264x64x48: 25 pictures", "a-3.mp4": "h264x64x48: 10 pictures",
+		}},
+		{"by size", func(c *record.Config) { c.SegmentSize = 1 << 20 }, map[string]string{
+			"a.mp4": "h264x64x48: 60 pictures",
+		}},
+		{"the oldest goes", func(c *record.Config) { c.Segment, c.Keep.Size = config.Duration(time.Second), 1 }, map[string]string{
+			"a-3.mp4": "h264x64x48: 10 pictures",
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			cfg := record.Default()
+			cfg.Path = outfile.Path(filepath.Join(dir, "a.mp4"))
+			tt.change(&cfg)
+			s := open(t, cfg, env(new(bytes.Buffer)))
+			for i := range 60 {
+				if err := write(t, s, time.Duration(i)*frameTime, 64, 48); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(recordings(t, dir), tt.want); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestSegmentsBySize(t *testing.T) {
+	dir := t.TempDir()
+	cfg := record.Default()
+	cfg.Path, cfg.SegmentSize = outfile.Path(filepath.Join(dir, "a.mp4")), 1
+	s := open(t, cfg, env(new(bytes.Buffer)))
+	for i := range 3 {
+		if err := write(t, s, time.Duration(i)*frameTime, 64, 48); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"a.mp4": "h264x64x48: 1 pictures", "a-2.mp4": "h264x64x48: 1 pictures", "a-3.mp4": "h264x64x48: 1 pictures",
+	}
+	if diff := cmp.Diff(recordings(t, dir), want); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -23,6 +23,7 @@ type segment struct {
 	begun         time.Duration // PTS of its first picture
 	source        pipeline.Format
 	width, height int
+	bytes         int64 // of its pictures
 	encoder       encode.Encoder
 	muxer         *container.Muxer
 }
@@ -55,6 +56,12 @@ func (s *segment) takes(f pipeline.Format) bool {
 	return f.Width == s.source.Width && f.Height == s.source.Height
 }
 
+// ends says whether the picture at pts begins another file.
+func (s *segment) ends(cfg Config, pts time.Duration) bool {
+	return cfg.Segment > 0 && pts-s.begun >= cfg.Segment.Std() ||
+		cfg.SegmentSize > 0 && s.bytes >= int64(cfg.SegmentSize)
+}
+
 func (s *segment) write(img pipeline.Image, pts time.Duration) error {
 	packets, err := s.encoder.Encode(img, pts, false) // keyframes come by the encoder's interval
 	if err != nil {
@@ -68,6 +75,7 @@ func (s *segment) mux(packets []encode.Packet) error {
 		if err := s.muxer.Write(p); err != nil {
 			return &unwritable{err}
 		}
+		s.bytes += int64(len(p.Data))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -58,14 +59,55 @@ func create(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 }
 
+// createNumbered gives a file a number above all that are there, so that the
+// numbers tell the order also where earlier files are gone.
 func createNumbered(path string) (*os.File, error) {
 	ext := filepath.Ext(path)
 	stem := strings.TrimSuffix(path, ext)
-	for n := 2; ; n++ {
-		f, err := create(path)
+	for {
+		name := path
+		n, err := highest(stem, ext)
+		switch {
+		case err != nil:
+			return nil, err
+		case n > 0:
+			name = fmt.Sprintf("%s-%d%s", stem, n+1, ext)
+		}
+		f, err := create(name)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}
-		path = fmt.Sprintf("%s-%d%s", stem, n, ext)
 	}
+}
+
+// highest returns the highest number of the files that are there: 1 is that of
+// the one without, 0 says that there is none.
+func highest(stem, ext string) (n int, err error) {
+	base := strings.TrimSuffix(filepath.Base(stem+ext), ext)
+	entries, err := os.ReadDir(filepath.Dir(stem + ext))
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		rest, begins := strings.CutPrefix(e.Name(), base)
+		middle, ends := strings.CutSuffix(rest, ext)
+		if begins && ends {
+			n = max(n, number(middle))
+		}
+	}
+	return n, nil
+}
+
+// number returns the number that is between a file's stem and its extension; 0
+// if that is something else.
+func number(middle string) int {
+	if middle == "" {
+		return 1
+	}
+	digits, found := strings.CutPrefix(middle, "-")
+	n, err := strconv.Atoi(digits)
+	if !found || err != nil || n < 2 || strconv.Itoa(n) != digits {
+		return 0
+	}
+	return n
 }

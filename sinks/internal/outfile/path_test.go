@@ -102,3 +102,36 @@ func contents(t *testing.T, dir string) map[string]string {
 	}
 	return got
 }
+
+func TestNumbersGoOn(t *testing.T) {
+	tests := []struct {
+		name  string
+		there []string
+		want  string
+	}{
+		{"nothing there", nil, "a.txt"},
+		{"others", []string{"a-x.txt", "a-02.txt", "a-1.txt", "b.txt", "a-2.mp4", "a-2-3.txt"}, "a.txt"},
+		{"itself", []string{"a.txt"}, "a-2.txt"},
+		{"the first are gone", []string{"a-9.txt", "a-10.txt"}, "a-11.txt"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, name := range tt.there {
+				f, err := outfile.Open(filepath.Join(dir, name), outfile.Fail)
+				if err != nil {
+					t.Fatal(err)
+				}
+				put(t, f, "")
+			}
+			f, err := outfile.Open(filepath.Join(dir, "a.txt"), outfile.Rename)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, f, "")
+			if got := filepath.Base(f.Name()); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
