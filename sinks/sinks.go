@@ -11,6 +11,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/sinks/preview"
 	"github.com/reactorpipe/reactorpipe/sinks/publish"
 	"github.com/reactorpipe/reactorpipe/sinks/record"
+	"github.com/reactorpipe/reactorpipe/sinks/snapshot"
 )
 
 // Register adds all of them to r.
@@ -22,4 +23,5 @@ func Register(r *pipeline.Registry) {
 	preview.Register(r)
 	publish.Register(r)
 	record.Register(r)
+	snapshot.Register(r)
 }
