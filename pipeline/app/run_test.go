@@ -223,6 +223,33 @@ sinks: [{name: out, type: discard}]
 	}
 }
 
+// The simulator sends what is encoded already.
+func TestSimLoops(t *testing.T) {
+	t.Parallel()
+	var model, v invocation
+	model.start(t, "sim", "--addr", "127.0.0.1:0", "--loop", "../../configs/street.mp4")
+	model.err.waitFor(t, `msg="model ready" url=`)
+	_, url, _ := strings.Cut(strings.TrimSpace(model.err.String()), "url=")
+	path := write(t, "p.yaml", strings.ReplaceAll(`
+name: p
+session: {url: "URL"}
+sources: {cam: {track: main_video}}
+sinks: [{name: lines, type: jsonl, config: {path: DIR/l.jsonl}}]
+`, "URL", url))
+	if code := v.main(t, "run", path, "--frames", "3"); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(path), "l.jsonl"))
+	if want := `"frame_id":3,"user_data":{"frame":2}`; err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("%v: no %s in %s", err, want, text)
+	}
+	v = invocation{}
+	want := "reactorpipe: loop: is sent as it is: clip, codec, width, height, fps and bitrate do not go with it"
+	if code := v.main(t, "sim", "--loop", "a.mp4", "--fps", "25"); code != exitUsage || !strings.HasPrefix(v.err.String(), want) {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+}
+
 // What goes wrong at the simulator is said by flags, and shown and changed by
 // HTTP.
 func TestSimTrouble(t *testing.T) {

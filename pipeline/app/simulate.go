@@ -77,8 +77,10 @@ func (p *program) simCommand() *cobra.Command {
 		Args:  noArgs,
 		Long: "Serve a simulated model, for pipelines and for the official clients. It is ready when\n" +
 			"/health answers, shows a clip or a test pattern, and changes the picture as its commands\n" +
-			"say; `reactorpipe run` connects to it with session: {url: http://ADDR}. What goes wrong is\n" +
-			"set by flags, and while it runs by PUT /_trouble, as JSON: GET /_trouble shows the form.",
+			"say; `reactorpipe run` connects to it with session: {url: http://ADDR}. With --loop it sends\n" +
+			"a video of H.264, H.265, VP8, VP9 or AV1 as it is, twenty sessions on a fraction of a core;\n" +
+			"commands are answered then, and change nothing. What goes wrong is set by flags, and while\n" +
+			"it runs by PUT /_trouble, as JSON: GET /_trouble shows the form.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, _, err := p.logger(logs)
 			if err != nil {
@@ -91,11 +93,12 @@ func (p *program) simCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&cfg.Addr, "addr", "127.0.0.1:8080", "listen on `ADDR`")
 	f.StringVar(&cfg.Clip, "clip", "", "show the video `FILE` in a loop; a test pattern without")
+	f.StringVar(&cfg.Loop, "loop", "", "send the video `FILE` over and over as it is, without encoding")
 	f.StringVar(&cfg.Name, "name", "sim", "`NAME` that the model calls itself")
-	f.StringVar(&cfg.Codec, "codec", "vp8", "prefer `CODEC`: vp8, vp9 or h264")
+	f.StringVar(&cfg.Codec, "codec", "", "prefer `CODEC`: vp8, vp9 or h264; vp8 if empty")
 	f.IntVar(&cfg.Width, "width", 0, "width of the picture in `PIXELS`; the clip's own if 0")
 	f.IntVar(&cfg.Height, "height", 0, "height of the picture in `PIXELS`; the clip's own if 0")
-	f.Float64Var(&cfg.FPS, "fps", 30, "frames a second, `N`")
+	f.Float64Var(&cfg.FPS, "fps", 0, "frames a second, `N`; 30 if 0")
 	f.DurationVar(&cfg.Delay, "delay", 0, "`TIME` between a command and its effect")
 	f.IntVar(&cfg.Sessions, "sessions", 0, "give `N` sessions at a time by the cloud's routes; 5 if 0")
 	network := &cfg.Trouble.Network

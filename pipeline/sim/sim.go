@@ -1,6 +1,6 @@
 // Package sim is a model that can be had without a GPU or a key: it shows a
-// clip, changes the picture as commands say, takes tracks, and encodes live,
-// behind the server of package sdk/sessiontest.
+// clip, changes the picture as commands say, takes tracks, and encodes live, or
+// sends what is encoded already, behind the server of package sdk/sessiontest.
 package sim
 
 import (
@@ -30,6 +30,10 @@ type Config struct {
 	Name string
 	// Clip is the path of a video; a test pattern if empty.
 	Clip string
+	// Loop is the path of a video that is sent over and over as it is, without
+	// decoding or encoding: see [ReadLoop]. Codec, size and rate are its own, and
+	// commands do not change the picture.
+	Loop string
 	// Codec that is preferred: vp8, vp9 or h264; vp8 if empty.
 	Codec string
 	// Width and Height of the picture in pixels, even; the clip's own if zero,
@@ -66,6 +70,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Bitrate < 0 {
 		errs = append(errs, fmt.Errorf("bitrate: must not be negative, got %d", c.Bitrate))
+	}
+	if c.Loop != "" && (c.Clip != "" || c.Codec != "" || c.Width != 0 || c.Height != 0 || c.FPS != 0 || c.Bitrate != 0) {
+		errs = append(errs, errors.New("loop: is sent as it is: clip, codec, width, height, fps and bitrate do not go with it"))
 	}
 	if c.Sessions < 0 {
 		errs = append(errs, fmt.Errorf("sessions: must not be negative, got %d", c.Sessions))
@@ -109,6 +116,7 @@ func (c Config) complete() Config {
 type Server struct {
 	cfg      Config
 	server   *sessiontest.Server
+	loop     *sessiontest.Clip // nil: pictures are drawn and encoded
 	pictures pictures
 	scene    *scene
 	canvas   *mat.Image
@@ -134,13 +142,13 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, pipeline.Invalid(err)
 	}
 	s := &Server{cfg: cfg.complete(), scene: newScene(), encoders: make(map[viewed]encode.Encoder)}
-	if err := s.openPictures(); err != nil {
+	if err := s.open(); err != nil {
 		return nil, err
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	var err error
 	s.server, err = sessiontest.Serve(ctx, sessiontest.Config{
-		Addr: s.cfg.Addr, Model: s.model(), Codecs: s.codecs(), SessionLimit: s.cfg.SessionLimit,
+		Addr: s.cfg.Addr, Model: s.model(), Codecs: s.taken(), SessionLimit: s.cfg.SessionLimit,
 		MaxSessions: s.cfg.Sessions, Logger: s.cfg.Log,
 	})
 	if err != nil {
@@ -149,20 +157,46 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.server.SetTrouble(s.cfg.Trouble); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.wg.Go(func() { s.show(ctx) })
+	if s.loop == nil {
+		s.wg.Go(func() { s.show(ctx) })
+	}
 	s.wg.Go(func() { s.tell(ctx) })
 	return s, nil
 }
 
-// codecs returns what the model can send, the preferred one first.
-func (s *Server) codecs() []string {
-	names := []string{s.cfg.Codec}
-	for _, c := range codecs() {
-		if string(c) != s.cfg.Codec {
+// sent are the codecs that the model can show itself in, the preferred one first.
+func (s *Server) sent() []string {
+	if s.loop != nil {
+		return []string{s.loop.Codec}
+	}
+	return appendNew([]string{s.cfg.Codec}, codecs()...)
+}
+
+// taken are the codecs that input tracks may have.
+func (s *Server) taken() []string {
+	return appendNew(appendNew([]string{s.cfg.Codec}, codecs()...), decode.AV1, decode.H265)
+}
+
+func appendNew(names []string, more ...decode.Codec) []string {
+	for _, c := range more {
+		if !slices.Contains(names, string(c)) {
 			names = append(names, string(c))
 		}
 	}
 	return names
+}
+
+// open gets at what is to be seen.
+func (s *Server) open() error {
+	if s.cfg.Loop == "" {
+		return s.openPictures()
+	}
+	loop, err := ReadLoop(s.cfg.Loop)
+	if err != nil {
+		return pipeline.Invalid(fmt.Errorf("loop: %w", err))
+	}
+	s.loop = loop
+	return nil
 }
 
 func (s *Server) openPictures() error {
@@ -200,7 +234,10 @@ func (s *Server) Close() error {
 			s.server.Close()
 		}
 		s.wg.Wait()
-		errs := []error{s.pictures.Close(), s.canvas.Close()}
+		var errs []error
+		if s.loop == nil {
+			errs = append(errs, s.pictures.Close(), s.canvas.Close())
+		}
 		for _, e := range s.encoders {
 			errs = append(errs, e.Close())
 		}
@@ -319,8 +356,20 @@ func (s *Server) tell(ctx context.Context) {
 			return
 		case <-tick.C:
 			s.server.Broadcast("state", map[string]any{
-				"current_frame": s.frames.Load(), "current_prompt": s.scene.now().caption, "input_frames": s.inputs.Load(),
+				"current_frame": s.shown(), "current_prompt": s.scene.now().caption, "input_frames": s.inputs.Load(),
 			})
 		}
 	}
+}
+
+// shown is how many pictures there have been.
+func (s *Server) shown() uint64 {
+	if s.loop == nil {
+		return s.frames.Load()
+	}
+	var n uint64
+	for _, name := range s.cfg.Surface.Outputs {
+		n = max(n, s.server.Output(name).Sent())
+	}
+	return n
 }

@@ -467,6 +467,7 @@ func TestServeRefuses(t *testing.T) {
 		{"bitrate", Config{Bitrate: -1}, "bitrate: must not be negative, got -1"},
 		{"loss", Config{Trouble: sessiontest.Trouble{Network: sessiontest.Network{Drop: 2}}}, "network: drop: must be 0 to 1, got 2"},
 		{"sessions", Config{Sessions: -1}, "sessions: must not be negative, got -1"},
+		{"loop", Config{Loop: "a.mp4", FPS: 25}, "loop: is sent as it is: clip, codec, width, height, fps and bitrate do not go with it"},
 		{"missing clip", Config{Clip: "none.mp4"}, "open none.mp4: no such file or directory"},
 	}
 	for _, tt := range tests {

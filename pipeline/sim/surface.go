@@ -41,7 +41,11 @@ func (s *Server) model() sessiontest.Model {
 		Messages: []sessiontest.MessageType{stateMessage(), promptMessage()},
 	}
 	for _, name := range s.cfg.Surface.Outputs {
-		m.Tracks = append(m.Tracks, sessiontest.Track{Name: name, Codecs: s.codecs()})
+		t := sessiontest.Track{Name: name, Codecs: s.sent()}
+		if s.loop != nil {
+			t.Loop = []*sessiontest.Clip{s.loop}
+		}
+		m.Tracks = append(m.Tracks, t)
 	}
 	for _, name := range s.cfg.Surface.Inputs {
 		m.Tracks = append(m.Tracks, sessiontest.Track{Name: name, Direction: sessiontest.SendOnly})

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
-	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
+	"github.com/reactorpipe/reactorpipe/pipeline/sim"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
@@ -96,7 +95,7 @@ func (h *harness) receive(ctx context.Context, codec string) (received, error) {
 // serveChild serves a clip's access units in a loop, as they are. It prints its
 // URL.
 func serveChild(ctx context.Context, args []string) error {
-	loop, err := loopOf(args[0])
+	loop, err := sim.ReadLoop(args[0])
 	if err != nil {
 		return err
 	}
@@ -112,23 +111,4 @@ func serveChild(ctx context.Context, args []string) error {
 	}
 	<-ctx.Done()
 	return nil
-}
-
-func loopOf(path string) (*sessiontest.Clip, error) {
-	file, err := ffmpeg.OpenFile(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	loop := &sessiontest.Clip{Codec: string(file.Codec()), FPS: file.FPS()}
-	for {
-		au, err := file.Next()
-		if errors.Is(err, io.EOF) {
-			return loop, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		loop.Frames = append(loop.Frames, append([]byte(nil), au.Data...))
-	}
 }

@@ -17,14 +17,57 @@ import (
 //go:embed testdata/*.ivf testdata/*.h264
 var clips embed.FS
 
-// Clip is a piece of encoded video to be played in a loop. Its first frame is a
-// keyframe.
+// Clip is a piece of encoded video, or sound, to be played in a loop. Its first
+// frame is a keyframe.
 type Clip struct {
 	Codec  string
-	FPS    float64
+	FPS    float64  // of frames without Lengths
 	Frames [][]byte // access units
+	// Lengths are how long each frame lasts; nil for frames of one length.
+	Lengths []time.Duration
+	// Keyframes are the frames, by their index and in order, that decoding can
+	// start at. Without any it is the first alone.
+	Keyframes []int
 	// Numbered frames carry their number from 0 as user data, {"frame":17}.
 	Numbered bool
+}
+
+// validate says what makes no sense in c.
+func (c *Clip) validate() error {
+	switch {
+	case len(c.Frames) == 0:
+		return errors.New("frames: there are none")
+	case c.Lengths == nil && !(c.FPS > 0):
+		return fmt.Errorf("fps: must be positive, got %g", c.FPS)
+	case c.Lengths != nil && len(c.Lengths) != len(c.Frames):
+		return fmt.Errorf("lengths: must be as many as frames, %d, got %d", len(c.Frames), len(c.Lengths))
+	case slices.ContainsFunc(c.Lengths, func(d time.Duration) bool { return d <= 0 }):
+		return fmt.Errorf("lengths: must be positive, got %v", slices.Min(c.Lengths))
+	case slices.ContainsFunc(c.Keyframes, func(k int) bool { return k < 0 || k >= len(c.Frames) }):
+		return fmt.Errorf("keyframes: must be from 0 to %d, got %v", len(c.Frames)-1, c.Keyframes)
+	}
+	return nil
+}
+
+// length is how long a frame lasts.
+func (c *Clip) length(frame int) time.Duration {
+	if c.Lengths != nil {
+		return c.Lengths[frame]
+	}
+	return time.Duration(float64(time.Second) / c.FPS)
+}
+
+// entry is the next frame from here that decoding can start at.
+func (c *Clip) entry(from int) int {
+	if i, _ := slices.BinarySearch(c.Keyframes, from); i < len(c.Keyframes) {
+		return c.Keyframes[i]
+	}
+	return 0
+}
+
+func (c *Clip) keyframe(frame int) bool {
+	_, ok := slices.BinarySearch(c.Keyframes, frame)
+	return ok || frame == 0
 }
 
 // TestClips are the same two seconds in VP8, H.264 and VP9, in this order: the
@@ -130,93 +173,4 @@ func splitAnnexB(stream []byte) [][]byte {
 		stream = stream[next:]
 	}
 	return units
-}
-
-// play makes the outputs and starts the loops of those that have one.
-func (s *Server) play() {
-	for _, t := range s.model.Tracks {
-		if t.Direction != RecvOnly {
-			continue
-		}
-		o := &Output{srv: s, track: t, changed: make(chan struct{}, 1), playing: t.Loop}
-		s.outputs[t.Name] = o
-		if len(t.Loop) > 0 {
-			s.wg.Go(o.loop)
-		}
-	}
-}
-
-// Play makes an output with a Loop play other clips from their first frames on.
-// They are of the Loop's rate. Who watches in a codec that has none sees nothing.
-func (o *Output) Play(clips []*Clip) {
-	o.mu.Lock()
-	o.playing = clips
-	for _, v := range o.viewers {
-		v.block()
-	}
-	o.mu.Unlock()
-	o.signal()
-}
-
-// take shows what a command brings, when the model has thought about it.
-func (s *Server) take(effect []*Clip) {
-	time.AfterFunc(s.model.EffectDelay, func() {
-		for _, t := range s.model.Tracks {
-			if t.Direction == RecvOnly && t.Kind == Video && len(t.Loop) > 0 {
-				s.outputs[t.Name].Play(effect)
-				return
-			}
-		}
-	})
-}
-
-// loop plays the track's clips to whoever watches; for nobody, it sleeps. Who
-// needs a keyframe makes the clip start over.
-func (o *Output) loop() {
-	positions := map[string]int{} // in the clips, by codec
-	interval := time.Duration(float64(time.Second) / o.track.Loop[0].FPS)
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		demand := o.Demand()
-		wake := tick.C
-		if len(demand) == 0 {
-			wake = nil
-		}
-		o.playFrame(demand, positions)
-		select {
-		case <-wake:
-		case <-o.changedIf(len(demand) == 0):
-			tick.Reset(interval)
-		case <-o.srv.ctx.Done():
-			return
-		}
-	}
-}
-
-// changedIf is Changed for who sleeps.
-func (o *Output) changedIf(asleep bool) <-chan struct{} {
-	if asleep {
-		return o.changed
-	}
-	return nil
-}
-
-func (o *Output) playFrame(demand []Demand, positions map[string]int) {
-	pts := time.Since(o.srv.started)
-	o.mu.Lock()
-	playing := o.playing
-	o.mu.Unlock()
-	for _, d := range demand {
-		i := slices.IndexFunc(playing, func(c *Clip) bool { return c.Codec == d.Codec })
-		if i < 0 {
-			continue
-		}
-		clip, n := playing[i], positions[d.Codec]
-		if d.Keyframe || n >= len(clip.Frames) {
-			n = 0
-		}
-		o.Send(Sample{Codec: clip.Codec, Data: clip.Frames[n], PTS: pts, Keyframe: n == 0, Metadata: clip.metadata(n)})
-		positions[d.Codec] = (n + 1) % len(clip.Frames)
-	}
 }

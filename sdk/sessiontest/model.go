@@ -185,10 +185,12 @@ func (m Model) complete(codecs []string) (Model, error) {
 		}
 	}
 	m.Tracks = tracks
-	return m, m.unique()
+	return m, m.validate()
 }
 
-func (m Model) unique() error {
+// validate looks at what the names of tracks and commands are, and at the
+// effects of commands.
+func (m Model) validate() error {
 	seen := map[string]bool{}
 	for _, t := range m.Tracks {
 		if seen[t.Name] {
@@ -202,6 +204,11 @@ func (m Model) unique() error {
 			return fmt.Errorf("command %q has no name or is declared twice", c.Name)
 		}
 		seen[c.Name] = true
+		for i, effect := range c.Effect {
+			if err := effect.validate(); err != nil {
+				return fmt.Errorf("command %q: effect[%d]: %w", c.Name, i, err)
+			}
+		}
 	}
 	return nil
 }
@@ -227,6 +234,11 @@ func (t Track) complete(codecs []string) (Track, error) {
 	for _, name := range t.Codecs {
 		if c, ok := codecNamed(name); !ok || c.kind != t.Kind {
 			return t, fmt.Errorf("codecs: %q is not a codec for %s", name, t.Kind)
+		}
+	}
+	for i, c := range t.Loop {
+		if err := c.validate(); err != nil {
+			return t, fmt.Errorf("loop[%d]: %w", i, err)
 		}
 	}
 	return t, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,6 +44,7 @@ type Output struct {
 	srv     *Server
 	track   Track
 	changed chan struct{}
+	sent    atomic.Uint64
 
 	mu        sync.Mutex // guards what follows
 	viewers   []viewer
@@ -91,8 +93,12 @@ func (o *Output) Send(s Sample) {
 	}
 }
 
+// Sent counts the samples that went out to somebody, of all codecs.
+func (o *Output) Sent() uint64 { return o.sent.Load() }
+
 // hand gives a sample to all viewers. o.mu is held.
 func (o *Output) hand(s Sample) {
+	o.sent.Add(1)
 	for _, v := range o.viewers {
 		v.offer(s)
 	}
