@@ -68,7 +68,7 @@ func openLedger(env pipeline.Env, path outfile.Path) (*outfile.Lines, error) {
 	if path == "" {
 		return nil, nil
 	}
-	lines, err := outfile.OpenLines(path.At(env.Clock.Now()), outfile.Append, env)
+	lines, err := outfile.OpenLines(outfile.LinesConfig{Path: path, Exists: outfile.Append}, env)
 	if err != nil {
 		return nil, fatal.Error(fmt.Errorf("ledger: %w", err))
 	}

@@ -5,8 +5,10 @@ package jsonl
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/fatal"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
@@ -19,10 +21,25 @@ type Config struct {
 	// Exists says what becomes of a file that is there already: append to it,
 	// rename (the new one gets a number), overwrite it, or fail.
 	Exists outfile.Exists `yaml:"exists" oneof:"append,rename,overwrite,fail"`
+	// Rotate says when a file ends and the next one begins. Where the path's
+	// {{date}} and {{time}} give the next one the same name, the file that ends
+	// gets a number instead: the newest is always at the path itself.
+	Rotate outfile.Rotate `yaml:"rotate"`
+	// Keep removes files, the oldest first: those older than age, those beyond
+	// the size of all together, and as many as leave the disk that free. It is
+	// only ever files that this sink has written, in this run or an earlier
+	// one: a hidden list beside them says which.
+	Keep outfile.Keep `yaml:"keep"`
+	// Sync is how often lines are forced onto the disk, and so the most that a
+	// power cut costs beyond the second that a crash does; 0s leaves it to the
+	// system.
+	Sync config.Duration `yaml:"sync"`
 }
 
 // Default appends.
-func Default() Config { return Config{Exists: outfile.Append} }
+func Default() Config {
+	return Config{Exists: outfile.Append, Sync: config.Duration(5 * time.Second)}
+}
 
 // Validate says what is wrong with c.
 func (c *Config) Validate() error {
@@ -31,6 +48,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Exists.Validate(outfile.Append, outfile.Rename, outfile.Overwrite, outfile.Fail); err != nil {
 		return fmt.Errorf("exists: %w", err)
+	}
+	if err := c.Rotate.Validate(); err != nil {
+		return fmt.Errorf("rotate.%w", err)
 	}
 	return nil
 }
@@ -55,7 +75,9 @@ var _ pipeline.Sink = (*Sink)(nil)
 // frames flow, and starts a goroutine that flushes it every second, which Close
 // ends.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
-	lines, err := outfile.OpenLines(cfg.Path.At(env.Clock.Now()), cfg.Exists, env)
+	lines, err := outfile.OpenLines(outfile.LinesConfig{
+		Path: cfg.Path, Exists: cfg.Exists, Rotate: cfg.Rotate, Keep: cfg.Keep, Sync: cfg.Sync,
+	}, env)
 	if err != nil {
 		return nil, fatal.Error(fmt.Errorf("path: %w", err))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 	"github.com/reactorpipe/reactorpipe/sinks/jsonl"
@@ -39,6 +40,7 @@ func TestValidate(t *testing.T) {
 	}{
 		{"good", jsonl.Config{Path: "a.jsonl", Exists: outfile.Append}, ""},
 		{"no path", jsonl.Config{Exists: outfile.Append}, "path: is required"},
+		{"rotate", jsonl.Config{Path: "a", Exists: outfile.Append, Rotate: outfile.Rotate{Every: config.Duration(7 * time.Hour)}}, "rotate.every: must be whole days, or divide a day into minutes or more, got 7h0m0s"},
 		{"unknown exists", jsonl.Config{Path: "a", Exists: "keep"}, `exists: must be append, rename, overwrite or fail, got "keep"`},
 	}
 	for _, tt := range tests {

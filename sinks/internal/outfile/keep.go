@@ -110,6 +110,23 @@ func (k *Kept) Begin(path string) {
 	k.tidy(k.clock.Now())
 }
 
+// Moved says that the last file has another path now.
+func (k *Kept) Moved(path string) {
+	if !k.open {
+		return
+	}
+	f := &k.files[len(k.files)-1]
+	rel, err := filepath.Rel(filepath.Dir(k.list), path)
+	if err == nil {
+		f.Path = rel
+		err = k.note(*f)
+	}
+	if err != nil {
+		k.log.Warn("a file will not be removed when it is too much", "path", path, "err", err)
+	}
+	k.dead++ // the line before
+}
+
 // End says that the last file is finished.
 func (k *Kept) End() {
 	if !k.open {

@@ -24,6 +24,9 @@ type calendar struct {
 
 func (c *calendar) Now() time.Time { return c.now }
 
+// After never comes.
+func (c *calendar) After(time.Duration) <-chan time.Time { return nil }
+
 // shelf is a folder with the files of a sink.
 type shelf struct {
 	t     *testing.T

@@ -39,7 +39,7 @@ func TestLinesMendsWhatACrashLeft(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.before), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			l, err := OpenLines(path, Append, env(slog.New(slog.DiscardHandler)))
+			l, err := OpenLines(LinesConfig{Path: Path(path), Exists: Append}, env(slog.New(slog.DiscardHandler)))
 			if err == nil {
 				l.Write([]byte(`{"new":1}`))
 				err = l.Close()
@@ -62,7 +62,7 @@ func TestLinesMendsWhatACrashLeft(t *testing.T) {
 func TestLinesOfSeveralWriters(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.jsonl")
 	open := func() *Lines {
-		l, err := OpenLines(path, Append, env(slog.New(slog.DiscardHandler)))
+		l, err := OpenLines(LinesConfig{Path: Path(path), Exists: Append}, env(slog.New(slog.DiscardHandler)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func (d *disk) String() string {
 func TestLinesFlushesByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{room: 1 << 20}
-		l := newLines(d, env(slog.New(slog.DiscardHandler)))
+		l := newLines(LinesConfig{}, output{WriteCloser: d}, env(slog.New(slog.DiscardHandler)))
 		l.Write([]byte(`{"a":1}`))
 		if got := d.String(); got != "" {
 			t.Errorf("at once: got %q", got)
@@ -164,7 +164,7 @@ func TestLinesOutlivesAFullDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var logged bytes.Buffer
 		d := &disk{room: 10}
-		l := newLines(d, env(slog.New(slog.NewTextHandler(&logged, nil))))
+		l := newLines(LinesConfig{}, output{WriteCloser: d}, env(slog.New(slog.NewTextHandler(&logged, nil))))
 		for range 3 {
 			l.Write([]byte(`{"a":1}`))
 			<-time.After(2 * flushEvery)
@@ -191,7 +191,7 @@ func TestLinesBoundsWhatItKeeps(t *testing.T) {
 		lost := 0.0
 		e := env(slog.New(slog.DiscardHandler))
 		e.Metrics = counting{&lost}
-		l := newLines(&disk{}, e)
+		l := newLines(LinesConfig{}, output{WriteCloser: &disk{}}, e)
 		line := []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
 		for range 6 {
 			l.Write(line)
