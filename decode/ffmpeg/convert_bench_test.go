@@ -4,6 +4,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
@@ -42,7 +43,7 @@ func BenchmarkConvertTo(b *testing.B) {
 	}
 }
 
-func firstPicture(b *testing.B, file *File, decoder *Decoder) pipeline.Image {
+func firstPicture(b *testing.B, file *File, decoder decode.Decoder) pipeline.Image {
 	b.Helper()
 	for {
 		au, err := file.Next()

@@ -37,12 +37,63 @@ type Config struct {
 	// Reorder allows pictures to wait for later units, as files with B-frames
 	// need. Without, each picture comes with its unit.
 	Reorder bool
+	// Device is where pictures are decoded: one that works, as a picture shows,
+	// else software. "" is software.
+	Device decode.Device
+	// Require makes it an error that a device cannot, at once or with the first
+	// picture.
+	Require bool
+	// OnSoftware is told that software decodes for the device: see
+	// decode.FailoverConfig. May be nil.
+	OnSoftware func(worked bool, why error)
+
+	id     astiav.CodecID                 // of Codec
+	params func() *astiav.CodecParameters // of a file's stream; may be nil
 }
 
-// Decoder decodes one stream.
-type Decoder struct {
+// NewDecoder returns a decoder for cfg.Codec.
+func NewDecoder(cfg Config) (decode.Decoder, error) {
+	id, err := codecID(cfg.Codec)
+	if err != nil {
+		return nil, err
+	}
+	cfg.id = id
+	return newDecoder(cfg)
+}
+
+func newDecoder(cfg Config) (decode.Decoder, error) {
+	if cfg.Threads < 0 || cfg.MaxPixels < 0 {
+		return nil, fmt.Errorf("threads, max pixels: must not be negative, got %d and %d", cfg.Threads, cfg.MaxPixels)
+	}
+	if cfg.MaxPixels == 0 {
+		cfg.MaxPixels = maxPixels
+	}
+	if err := cfg.Device.Check(); err != nil {
+		return nil, fmt.Errorf("device: %w", err)
+	}
+	if cfg.Device.Software() {
+		return open(cfg, decode.CPU)
+	}
+	devices := []decode.Device{cfg.Device}
+	if cfg.Device == decode.Auto {
+		devices = Devices()
+	}
+	return decode.NewFailover(decode.FailoverConfig{
+		Devices: devices, Require: cfg.Require, OnSoftware: cfg.OnSoftware,
+		Open: func(d decode.Device) (decode.Decoder, error) {
+			if err := probe(d, cfg.Codec); err != nil {
+				return nil, err
+			}
+			return open(cfg, d)
+		},
+	})
+}
+
+// decoder is libavcodec's, on one device. FFmpeg frees it, so it is closed.
+type decoder struct {
 	cfg  Config
 	ctx  *astiav.CodecContext
+	hw   *hardware // nil: software
 	pkt  *astiav.Packet
 	pool *pool
 	out  []decode.Picture
@@ -50,17 +101,6 @@ type Decoder struct {
 	units        [64]decode.AccessUnit // those that pictures may still come of, without data
 	count        int64                 // of units; the packet's timestamp, which the picture brings back
 	needKeyframe bool
-}
-
-var _ decode.Decoder = (*Decoder)(nil)
-
-// NewDecoder returns a decoder for cfg.Codec.
-func NewDecoder(cfg Config) (*Decoder, error) {
-	id, err := codecID(cfg.Codec)
-	if err != nil {
-		return nil, err
-	}
-	return open(cfg, id, nil)
 }
 
 // codecIDAV1 is missing in go-astiav.
@@ -83,21 +123,22 @@ func codecID(c decode.Codec) (astiav.CodecID, error) {
 	return 0, fmt.Errorf("codec: must be a video codec, got %q", c)
 }
 
-// open opens a decoder, for the stream of a file with its parameters.
-func open(cfg Config, id astiav.CodecID, params *astiav.CodecParameters) (*Decoder, error) {
-	if cfg.Threads < 0 || cfg.MaxPixels < 0 {
-		return nil, fmt.Errorf("threads, max pixels: must not be negative, got %d and %d", cfg.Threads, cfg.MaxPixels)
+// open opens a decoder on exactly that device.
+func open(cfg Config, device decode.Device) (decode.Decoder, error) {
+	codec, err := findDecoder(cfg.id, device)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.MaxPixels == 0 {
-		cfg.MaxPixels = maxPixels
+	d := &decoder{cfg: cfg, pool: &pool{}, needKeyframe: true}
+	if !device.Software() {
+		hw, err := openHardware(device, codec)
+		if err != nil {
+			return nil, err
+		}
+		d.hw = hw
 	}
-	codec := findDecoder(id)
-	if codec == nil {
-		return nil, fmt.Errorf("this build of FFmpeg has no decoder for %s", id.Name())
-	}
-	d := &Decoder{cfg: cfg, pool: &pool{}, needKeyframe: true}
 	d.ctx, d.pkt = astiav.AllocCodecContext(codec), astiav.AllocPacket()
-	if err := d.configure(codec, params); err != nil {
+	if err := d.configure(codec); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("%s: %w", codec.Name(), err)
 	}
@@ -106,24 +147,44 @@ func open(cfg Config, id astiav.CodecID, params *astiav.CodecParameters) (*Decod
 
 // findDecoder prefers libdav1d, because FFmpeg's own AV1 decoder works on
 // hardware alone.
-func findDecoder(id astiav.CodecID) *astiav.Codec {
+func findDecoder(id astiav.CodecID, device decode.Device) (*astiav.Codec, error) {
+	if !device.Software() {
+		if c := hardwareDecoder(id, device); c != nil {
+			return c, nil
+		}
+		return nil, fmt.Errorf("this build of FFmpeg does not decode %s there", id.Name())
+	}
 	if id == codecIDAV1 {
 		if c := astiav.FindDecoderByName("libdav1d"); c != nil {
-			return c
+			return c, nil
 		}
 	}
-	return astiav.FindDecoder(id)
+	if c := astiav.FindDecoder(id); c != nil {
+		return c, nil
+	}
+	return nil, fmt.Errorf("this build of FFmpeg has no decoder for %s", id.Name())
 }
 
-func (d *Decoder) configure(codec *astiav.Codec, params *astiav.CodecParameters) error {
-	if params != nil {
-		if err := params.ToCodecContext(d.ctx); err != nil {
+func (d *decoder) configure(codec *astiav.Codec) error {
+	if d.cfg.params != nil {
+		if err := d.cfg.params().ToCodecContext(d.ctx); err != nil {
 			return err
 		}
 	}
-	d.ctx.SetThreadCount(max(d.cfg.Threads, 1))
+	threads := max(d.cfg.Threads, 1)
+	if d.hw != nil {
+		threads = 1 // the device does the work
+		if err := d.hw.attach(d.ctx); err != nil {
+			return err
+		}
+	}
+	d.ctx.SetThreadCount(threads)
+	// Threads that share a picture add no delay; those that decode pictures side
+	// by side hold each back until the others have their input.
 	d.ctx.SetThreadType(astiav.ThreadTypeSlice)
 	var flags astiav.CodecContextFlags
+	// Low delay gives out a picture of H.264 or H.265 with its unit, instead of
+	// when its parameter sets allow no earlier one any more.
 	if !d.cfg.Reorder {
 		flags = flags.Add(astiav.CodecContextFlagLowDelay)
 	}
@@ -144,7 +205,7 @@ func (d *Decoder) configure(codec *astiav.Codec, params *astiav.CodecParameters)
 }
 
 // Decode implements decode.Decoder.
-func (d *Decoder) Decode(au *decode.AccessUnit) ([]decode.Picture, error) {
+func (d *decoder) Decode(au *decode.AccessUnit) ([]decode.Picture, error) {
 	d.out = d.out[:0]
 	if d.needKeyframe && !au.Keyframe && !d.cfg.ShowCorrupt {
 		return nil, decode.ErrNeedKeyframe
@@ -153,6 +214,7 @@ func (d *Decoder) Decode(au *decode.AccessUnit) ([]decode.Picture, error) {
 		return nil, nil
 	}
 	if err := d.send(au); err != nil {
+		err = d.blame(err)
 		if d.refusedSize(au, err) {
 			err = fmt.Errorf("%w: at most %d pixels are taken", ErrTooLarge, d.cfg.MaxPixels)
 		}
@@ -162,7 +224,7 @@ func (d *Decoder) Decode(au *decode.AccessUnit) ([]decode.Picture, error) {
 	return d.receive()
 }
 
-func (d *Decoder) send(au *decode.AccessUnit) error {
+func (d *decoder) send(au *decode.AccessUnit) error {
 	n := d.count
 	d.count++
 	unit := &d.units[n%int64(len(d.units))]
@@ -176,10 +238,10 @@ func (d *Decoder) send(au *decode.AccessUnit) error {
 		(*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(au.Data))), C.int(len(au.Data)), C.int64_t(n), keyframe))
 }
 
-func (d *Decoder) receive() ([]decode.Picture, error) {
+func (d *decoder) receive() ([]decode.Picture, error) {
 	for {
 		img := d.pool.get()
-		ret := C.avcodec_receive_frame(contextOf(d.ctx), img.c)
+		ret := d.receiveInto(img)
 		if ret < 0 {
 			d.pool.put(img)
 		}
@@ -187,7 +249,7 @@ func (d *Decoder) receive() ([]decode.Picture, error) {
 			return d.out, nil
 		}
 		if ret < 0 {
-			return d.out, d.lose(check(ret))
+			return d.out, d.lose(d.blame(check(ret)))
 		}
 		if C.rp_damaged(img.c) != 0 && !d.cfg.ShowCorrupt {
 			d.pool.put(img)
@@ -198,12 +260,27 @@ func (d *Decoder) receive() ([]decode.Picture, error) {
 	}
 }
 
+func (d *decoder) receiveInto(img *Image) C.int {
+	if d.hw != nil {
+		return d.hw.receive(d.ctx, img)
+	}
+	return C.avcodec_receive_frame(contextOf(d.ctx), img.c)
+}
+
+// blame tells errors of a device from those of the stream.
+func (d *decoder) blame(err error) error {
+	if d.hw != nil {
+		return d.hw.blame(err)
+	}
+	return err
+}
+
 // again is FFmpeg's word for more input, please.
 const again = -C.EAGAIN
 
 var errDamaged = errors.New("the picture is damaged")
 
-func (d *Decoder) unitOf(pts int64) decode.AccessUnit {
+func (d *decoder) unitOf(pts int64) decode.AccessUnit {
 	if pts < 0 || pts >= d.count || pts < d.count-int64(len(d.units)) {
 		pts = d.count - 1
 	}
@@ -211,10 +288,10 @@ func (d *Decoder) unitOf(pts int64) decode.AccessUnit {
 }
 
 // lose makes the decoder wait for a keyframe where that helps.
-func (d *Decoder) lose(err error) error {
+func (d *decoder) lose(err error) error {
 	C.avcodec_flush_buffers(contextOf(d.ctx))
 	d.needKeyframe = true
-	for _, final := range []error{ErrTooLarge, errNoMemory, astiav.ErrPatchwelcome} {
+	for _, final := range []error{ErrTooLarge, errNoMemory, decode.ErrDevice, astiav.ErrPatchwelcome} {
 		if errors.Is(err, final) {
 			return fmt.Errorf("decode %s: %w", d.cfg.Codec, err)
 		}
@@ -228,7 +305,7 @@ const errNoMemory = astiav.Error(-C.ENOMEM)
 // refusedSize tells the error for a picture of more than max_pixels. FFmpeg's
 // decoders return EINVAL for it and leave the size at zero; those of NAL units
 // skip the parameter set, whose size a parser then knows.
-func (d *Decoder) refusedSize(au *decode.AccessUnit, err error) bool {
+func (d *decoder) refusedSize(au *decode.AccessUnit, err error) bool {
 	if !au.Codec.AnnexB() {
 		return errors.Is(err, astiav.Error(-C.EINVAL)) && d.ctx.Width() == 0
 	}
@@ -237,7 +314,7 @@ func (d *Decoder) refusedSize(au *decode.AccessUnit, err error) bool {
 }
 
 // Flush implements decode.Decoder.
-func (d *Decoder) Flush() ([]decode.Picture, error) {
+func (d *decoder) Flush() ([]decode.Picture, error) {
 	d.out = d.out[:0]
 	err := check(C.avcodec_send_packet(contextOf(d.ctx), nil))
 	if err != nil && !errors.Is(err, astiav.ErrEof) {
@@ -250,11 +327,12 @@ func (d *Decoder) Flush() ([]decode.Picture, error) {
 }
 
 // Close frees the decoder. Its images stay as they are.
-func (d *Decoder) Close() error {
+func (d *decoder) Close() error {
 	if d.ctx == nil {
 		return nil
 	}
 	d.ctx.Free()
+	d.hw.close()
 	d.pkt.Free()
 	d.ctx, d.pkt = nil, nil
 	d.pool.close()

@@ -129,7 +129,7 @@ func TestConcealed(t *testing.T) {
 
 	d := newDecoder(t, ffmpeg.Config{Codec: decode.H264})
 	show := newDecoder(t, ffmpeg.Config{Codec: decode.H264, ShowCorrupt: true})
-	for _, d := range []*ffmpeg.Decoder{d, show} {
+	for _, d := range []decode.Decoder{d, show} {
 		pictures, err := d.Decode(unit(decode.H264, packets[0]))
 		if err != nil || len(pictures) != 1 {
 			t.Fatalf("got %d pictures, %v", len(pictures), err)
@@ -257,8 +257,9 @@ func TestDecodeAllocations(t *testing.T) {
 	stride, size := layout(to)
 	dst := make([]byte, size)
 	n := 0
+	var au decode.AccessUnit
 	got := testing.AllocsPerRun(200, func() {
-		au := decode.AccessUnit{Codec: decode.VP8, Data: packets[n].Data, Keyframe: packets[n].Keyframe}
+		au = decode.AccessUnit{Codec: decode.VP8, Data: packets[n].Data, Keyframe: packets[n].Keyframe}
 		n = (n + 1) % len(packets)
 		pictures, err := d.Decode(&au)
 		if err != nil {

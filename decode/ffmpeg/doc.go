@@ -1,4 +1,4 @@
 // Package ffmpeg decodes with FFmpeg's libavcodec, through go-astiav: a
-// [Decoder] for access units, a demuxer for files, and the [Image] that comes
+// decoder for access units, a demuxer for files, and the [Image] that comes
 // out, which converts itself with libswscale.
 package ffmpeg

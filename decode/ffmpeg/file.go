@@ -139,15 +139,14 @@ func (f *File) Duration() time.Duration {
 	return max(0, time.Duration(f.ctx.Duration())*time.Microsecond)
 }
 
-// NewDecoder returns a decoder for the file's units. Its Codec and Reorder are
-// the file's.
-func (f *File) NewDecoder(cfg Config) (*Decoder, error) {
-	cfg.Codec, cfg.Reorder = f.codec, true
-	params := f.stream.CodecParameters()
-	if f.filter != nil { // the parameter sets are in the units
-		params = nil
+// NewDecoder returns a decoder for the file's units, closed before the
+// file is. Its Codec and Reorder are the file's.
+func (f *File) NewDecoder(cfg Config) (decode.Decoder, error) {
+	cfg.Codec, cfg.Reorder, cfg.id = f.codec, true, f.stream.CodecParameters().CodecID()
+	if f.filter == nil { // otherwise the parameter sets are in the units
+		cfg.params = func() *astiav.CodecParameters { return f.stream.CodecParameters() }
 	}
-	return open(cfg, f.stream.CodecParameters().CodecID(), params)
+	return newDecoder(cfg)
 }
 
 // Next returns the next unit, which is valid until the following call, and

@@ -72,7 +72,7 @@ func TestFile(t *testing.T) {
 
 // playFile returns the pixels of what follows in a file, checking that times
 // grow.
-func playFile(t *testing.T, f *ffmpeg.File, d *ffmpeg.Decoder) [][]byte {
+func playFile(t *testing.T, f *ffmpeg.File, d decode.Decoder) [][]byte {
 	t.Helper()
 	var out [][]byte
 	last := -time.Second

@@ -29,6 +29,10 @@ func filterOf(f *astiav.BitStreamFilterContext) *C.AVBSFContext {
 	return *(**C.AVBSFContext)(unsafe.Pointer(f))
 }
 
+func codecOfAstiav(c *astiav.Codec) *C.AVCodec {
+	return *(**C.AVCodec)(unsafe.Pointer(c))
+}
+
 func frameOf(f *astiav.Frame) *C.AVFrame {
 	return (*C.AVFrame)(f.UnsafePointer())
 }

@@ -111,7 +111,7 @@ func overRTP(t testing.TB, codec decode.Codec, packets []encode.Packet) []decode
 	return out
 }
 
-func newDecoder(t testing.TB, cfg ffmpeg.Config) *ffmpeg.Decoder {
+func newDecoder(t testing.TB, cfg ffmpeg.Config) decode.Decoder {
 	t.Helper()
 	d, err := ffmpeg.NewDecoder(cfg)
 	if err != nil {

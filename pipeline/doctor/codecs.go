@@ -1,86 +1,83 @@
 package doctor
 
 import (
-	_ "embed" // the samples
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/encode"
 	encoders "github.com/reactorpipe/reactorpipe/encode/ffmpeg"
-	"github.com/reactorpipe/reactorpipe/pipeline"
 )
-
-// The samples are one keyframe each of FFmpeg's test picture.
-var (
-	//go:embed samples/vp8
-	vp8Sample []byte
-	//go:embed samples/vp9
-	vp9Sample []byte
-	//go:embed samples/h264
-	h264Sample []byte
-	//go:embed samples/h265
-	h265Sample []byte
-	//go:embed samples/av1
-	av1Sample []byte
-)
-
-// sampleSize is the width and height of the samples in pixels.
-const sampleSize = 64
 
 // codecChecks are a line for each way to decode and to encode, tried with a
 // picture: that a codec can be opened proves nothing.
 func codecChecks() []func() Result {
-	return []func() Result{
-		func() Result { return decodes(decode.VP8, vp8Sample) },
-		func() Result { return decodes(decode.VP9, vp9Sample) },
-		func() Result { return decodes(decode.H264, h264Sample) },
-		func() Result { return decodes(decode.H265, h265Sample) },
-		func() Result { return decodes(decode.AV1, av1Sample) },
-		func() Result { return encodes(decode.VP8) },
-		func() Result { return encodes(decode.VP9) },
-		func() Result { return encodes(decode.H264) },
+	var checks []func() Result
+	for _, codec := range decode.Codecs() {
+		if codec.Video() {
+			checks = append(checks, func() Result { return decodes(codec, try) })
+		}
 	}
+	for _, device := range ffmpeg.Devices() {
+		checks = append(checks, func() Result { return decodesOn(device, try) })
+	}
+	for _, codec := range []decode.Codec{decode.VP8, decode.VP9, decode.H264} {
+		checks = append(checks, func() Result { return encodes(codec) })
+	}
+	return checks
 }
 
-func decodes(codec decode.Codec, sample []byte) Result {
-	name := "decode " + string(codec)
-	img, err := decodeSample(codec, sample)
+// trial decodes a picture of a codec on a device.
+type trial func(decode.Device, decode.Codec) error
+
+func try(device decode.Device, codec decode.Codec) error {
+	img, err := ffmpeg.Try(device, codec)
 	if err != nil {
+		return err
+	}
+	return img.Close()
+}
+
+func decodes(codec decode.Codec, try trial) Result {
+	name := "decode " + string(codec)
+	if err := try(decode.CPU, codec); err != nil {
 		return warn(name, err.Error(), "leave "+string(codec)+" out of the source's codecs, or install an FFmpeg that has it")
 	}
-	_ = img.Close()
 	return ok(name, "software")
 }
 
-// decodeSample returns the sample's picture, which the caller closes.
-func decodeSample(codec decode.Codec, sample []byte) (pipeline.Image, error) {
-	d, err := ffmpeg.NewDecoder(ffmpeg.Config{Codec: codec})
-	if err != nil {
-		return nil, err
+// decodesOn says what a kind of hardware decodes. A machine without it lacks
+// nothing: software decodes all.
+func decodesOn(device decode.Device, try trial) Result {
+	name := "device " + string(device)
+	var can []string
+	cannot := map[string][]string{} // codecs by the reason
+	var reasons []string
+	for _, codec := range decode.Codecs() {
+		if !codec.Video() {
+			continue
+		}
+		err := try(device, codec)
+		if err == nil {
+			can = append(can, string(codec))
+			continue
+		}
+		reason := err.Error()
+		if cannot[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		cannot[reason] = append(cannot[reason], string(codec))
 	}
-	defer d.Close()
-	pictures, err := d.Decode(&decode.AccessUnit{Codec: codec, Data: sample, Keyframe: true})
-	if err != nil {
-		return nil, err
+	for i, reason := range reasons {
+		reasons[i] = fmt.Sprintf("not %s (%s)", strings.Join(cannot[reason], ", "), reason)
 	}
-	late, err := d.Flush()
-	pictures = slices.Concat(pictures, late)
-	if len(pictures) == 0 {
-		return nil, errors.Join(errors.New("no picture came out"), err)
+	if len(can) > 0 {
+		reasons = append([]string{"decodes " + strings.Join(can, ", ")}, reasons...)
 	}
-	for _, p := range pictures[1:] {
-		_ = p.Image.Close()
-	}
-	img := pictures[0].Image
-	if f := img.Format(); f.Width != sampleSize || f.Height != sampleSize {
-		_ = img.Close()
-		return nil, fmt.Errorf("a picture of %d×%d came out of one of %d×%d", f.Width, f.Height, sampleSize, sampleSize)
-	}
-	return img, nil
+	return ok(name, strings.Join(reasons, "; "))
 }
 
 func encodes(codec decode.Codec) Result {
@@ -91,14 +88,14 @@ func encodes(codec decode.Codec) Result {
 	return ok(name, "software")
 }
 
-// encodeSample encodes what comes out of the first sample.
+// encodeSample encodes what comes out of a sample.
 func encodeSample(codec decode.Codec) error {
-	img, err := decodeSample(decode.VP8, vp8Sample)
+	img, err := ffmpeg.Try(decode.CPU, decode.VP8)
 	if err != nil {
 		return err
 	}
 	defer img.Close()
-	e, err := encoders.New(encode.Config{Codec: codec, Width: sampleSize, Height: sampleSize, FPS: 30})
+	e, err := encoders.New(encode.Config{Codec: codec, Width: ffmpeg.SampleSize, Height: ffmpeg.SampleSize, FPS: 30})
 	if err != nil {
 		return err
 	}

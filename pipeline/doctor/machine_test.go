@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
 )
 
 // machine is what Machine finds, by name.
@@ -43,14 +44,47 @@ func TestMachineCodecs(t *testing.T) {
 	}
 }
 
-// A decoder is judged by the picture that comes out.
+// A decoder is judged by a picture.
 func TestDecodesIsTried(t *testing.T) {
-	r := decodes(decode.H264, []byte{0, 0, 0, 1, 0x65, 1, 2, 3})
-	if r.Status != Warn || r.Advice != "leave h264 out of the source's codecs, or install an FFmpeg that has it" {
-		t.Errorf("got %+v", r)
+	broken := func(device decode.Device, _ decode.Codec) error { return errors.New("no picture came out") }
+	want := warn("decode h264", "no picture came out", "leave h264 out of the source's codecs, or install an FFmpeg that has it")
+	if diff := cmp.Diff(decodes(decode.H264, broken), want); diff != "" {
+		t.Error(diff)
 	}
-	if r := decodes(decode.Opus, nil); r.Status != Warn {
-		t.Errorf("got %+v", r)
+	if err := try(decode.CPU, decode.Opus); err == nil {
+		t.Error("a picture came of audio")
+	}
+}
+
+// Hardware that is not there is said with the reason, once for all codecs that
+// it keeps from being decoded.
+func TestDevices(t *testing.T) {
+	card := func(device decode.Device, codec decode.Codec) error {
+		switch {
+		case device != "cuda":
+			return errors.New("cannot be opened: Operation not permitted")
+		case codec == decode.AV1:
+			return errors.New("the device does not take this stream")
+		}
+		return nil
+	}
+	tests := []struct {
+		device decode.Device
+		want   string
+	}{
+		{"cuda", "decodes vp8, vp9, h264, h265; not av1 (the device does not take this stream)"},
+		{"vaapi", "not vp8, vp9, h264, h265, av1 (cannot be opened: Operation not permitted)"},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(decodesOn(tt.device, card), ok("device "+string(tt.device), tt.want)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	found := machine(t, Surroundings{Env: nothing, Admin: "127.0.0.1:0"})
+	for _, device := range ffmpeg.Devices() {
+		if r := found["device "+string(device)]; r.Status != OK || r.Detail == "" {
+			t.Errorf("%s: got %+v", device, r)
+		}
 	}
 }
 

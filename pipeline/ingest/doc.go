@@ -13,7 +13,7 @@ func Register(r *pipeline.Registry) {
 		Name: "track", Default: defaultTrack, New: NewTrack, Session: true,
 	})
 	pipeline.RegisterSource(r, pipeline.SourceKind[FileConfig]{
-		Name: "file", New: NewFile,
+		Name: "file", Default: defaultFile, New: NewFile,
 	})
 	pipeline.RegisterSource(r, pipeline.SourceKind[MessageConfig]{
 		Name: "message", New: NewMessage, Session: true, Messages: true,

@@ -24,9 +24,11 @@ type FileConfig struct {
 	// Realtime plays at the file's own rate, as a live source that does not
 	// wait. Otherwise every frame is read, as fast as the graph takes them.
 	Realtime bool `yaml:"realtime"`
-	// Threads that the decoder may use for one picture; 0 is 1.
-	Threads int `yaml:"threads"`
+
+	Decoding `yaml:",inline"`
 }
+
+func defaultFile() FileConfig { return FileConfig{Decoding: defaultDecoding()} }
 
 // Validate reports every field that is wrong.
 func (c *FileConfig) Validate() error {
@@ -34,10 +36,7 @@ func (c *FileConfig) Validate() error {
 	if c.File == "" {
 		errs = append(errs, errors.New("file: must be the path of a video"))
 	}
-	if c.Threads < 0 || c.Threads > maxThreads {
-		errs = append(errs, fmt.Errorf("threads: must be 0 to %d, got %d", maxThreads, c.Threads))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.problems()...)...)
 }
 
 // fileSource plays a file.
@@ -74,7 +73,7 @@ func NewFile(env pipeline.Env, cfg FileConfig) (pipeline.Source, error) {
 	if err != nil {
 		return nil, pipeline.Invalid(fmt.Errorf("file: %w", err))
 	}
-	decoder, err := file.NewDecoder(ffmpeg.Config{Threads: cfg.Threads})
+	decoder, err := file.NewDecoder(cfg.config(env.Log))
 	if err != nil {
 		return nil, errors.Join(pipeline.Invalid(fmt.Errorf("file: %w", err)), file.Close())
 	}
@@ -134,29 +133,27 @@ func (s *fileSource) advance() error {
 	}
 	au, err := s.file.Next()
 	if err != nil {
-		s.drain(err)
-		return nil
+		return s.drain(err)
 	}
 	s.mu.Lock()
 	s.counts.Received++
 	s.mu.Unlock()
 	au.Arrival = s.env.Clock.Now()
-	s.take(s.decoder.Decode(au))
-	return nil
+	return s.take(s.decoder.Decode(au))
 }
 
 // drain takes what the decoder holds at the end. A file that cannot be read any
 // further, a recording that was cut off, ends there.
-func (s *fileSource) drain(why error) {
+func (s *fileSource) drain(why error) error {
 	if !errors.Is(why, io.EOF) {
 		s.env.Log.Warn("file ends before its end", "after", s.end-s.base, "err", why)
 	}
 	s.drained = true
-	s.take(s.decoder.Flush())
+	return s.take(s.decoder.Flush())
 }
 
 // take makes frames of pictures. A unit that cannot be decoded is left out.
-func (s *fileSource) take(pictures []decode.Picture, err error) {
+func (s *fileSource) take(pictures []decode.Picture, err error) error {
 	for _, p := range pictures {
 		s.pending = append(s.pending, s.frame(p))
 	}
@@ -166,9 +163,13 @@ func (s *fileSource) take(pictures []decode.Picture, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.Decoded += uint64(len(pictures))
+	if errors.Is(err, decode.ErrRequired) {
+		return pipeline.Invalid(fmt.Errorf("file: %w", err))
+	}
 	if err != nil {
 		s.counts.Dropped["undecodable"]++
 	}
+	return nil
 }
 
 // frame makes the next frame. Where a file's own times go back, the frame's do

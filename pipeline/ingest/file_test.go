@@ -54,7 +54,7 @@ func copyOf(t *testing.T, n int) string {
 }
 
 func TestFile(t *testing.T) {
-	s := playing(t, FileConfig{File: street})
+	s := playing(t, FileConfig{File: street, Decoding: defaultDecoding()})
 	if s.Live() {
 		t.Error("a file waits for who reads it")
 	}
@@ -180,7 +180,7 @@ func TestFileThatCannotBePlayed(t *testing.T) {
 }
 
 func TestFileClose(t *testing.T) {
-	s := playing(t, FileConfig{File: street})
+	s := playing(t, FileConfig{File: street, Decoding: defaultDecoding()})
 	f, err := s.Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -207,9 +207,9 @@ func TestFileConfig(t *testing.T) {
 		cfg  FileConfig
 		want string
 	}{
-		{"default", FileConfig{File: "a.mp4"}, ""},
-		{"no file", FileConfig{}, "file: must be the path of a video"},
-		{"threads", FileConfig{File: "a.mp4", Threads: 65}, "threads: must be 0 to 64, got 65"},
+		{"default", FileConfig{File: "a.mp4", Decoding: defaultDecoding()}, ""},
+		{"no file", defaultFile(), "file: must be the path of a video"},
+		{"threads", FileConfig{File: "a.mp4", Decoding: Decoding{Threads: 65, MaxPixels: 1}}, "threads: must be 1 to 64, got 65"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -55,8 +55,12 @@ type liver interface {
 }
 
 // NewTrack returns a source for a track. It receives from the first Read on,
-// which needs the session to be ready, and resumes a track that is paused.
+// which needs the session to be ready, and resumes a track that is paused. That
+// a required device cannot decode is ErrInvalid.
 func NewTrack(env pipeline.Env, cfg TrackConfig) (pipeline.Source, error) {
+	if err := cfg.check(cfg.Codecs); err != nil {
+		return nil, err
+	}
 	return newTrackSource(env.Name, env.Log, cfg, func() (feed, error) {
 		l, ok := env.Session.(liver)
 		if !ok {
@@ -73,7 +77,7 @@ func NewTrack(env pipeline.Env, cfg TrackConfig) (pipeline.Source, error) {
 func newTrackSource(name string, log *slog.Logger, cfg TrackConfig, open func() (feed, error)) *trackSource {
 	return &trackSource{
 		name: name, cfg: cfg, log: log, open: open,
-		newDecoder: func(c ffmpeg.Config) (decode.Decoder, error) { return ffmpeg.NewDecoder(c) },
+		newDecoder: ffmpeg.NewDecoder,
 		units:      newQueue(), cancel: func() {}, done: make(chan struct{}),
 		tally: tally{made: time.Now()},
 	}
@@ -169,6 +173,9 @@ func (s *trackSource) decode(u *unit) error {
 		s.pending = append(s.pending, s.frame(p))
 	}
 	s.tally.decoded.Add(uint64(len(pictures)))
+	if errors.Is(err, decode.ErrRequired) {
+		return pipeline.Invalid(err)
+	}
 	if err != nil {
 		s.fail(err)
 	}
@@ -211,9 +218,9 @@ func (s *trackSource) prepare(u *unit) error {
 	if err := s.closeDecoder(); err != nil {
 		return fmt.Errorf("decoder for %s: %w", s.codec, err)
 	}
-	decoder, err := s.newDecoder(ffmpeg.Config{
-		Codec: u.Codec, Threads: s.cfg.Threads, ShowCorrupt: s.cfg.OnLoss == ShowLoss,
-	})
+	cfg := s.cfg.config(s.log)
+	cfg.Codec, cfg.ShowCorrupt = u.Codec, s.cfg.OnLoss == ShowLoss
+	decoder, err := s.newDecoder(cfg)
 	if err != nil {
 		return fmt.Errorf("decoder for %s: %w", u.Codec, err)
 	}

@@ -581,6 +581,10 @@ func TestTrackConfig(t *testing.T) {
 		{"audio", func(c *TrackConfig) { c.Codecs = []string{"opus"} }, `codecs: must be vp8, vp9, h264, h265 or av1, got "opus"`},
 		{"loss", func(c *TrackConfig) { c.OnLoss = "cry" }, `on_loss: must be freeze or show, got "cry"`},
 		{"threads", func(c *TrackConfig) { c.Threads = 0 }, "threads: must be 1 to 64, got 0"},
+		{"device", func(c *TrackConfig) { c.Device = "gpu" }, `device: must be auto, cpu, or one of cuda, vaapi, qsv, videotoolbox, d3d11va, dxva2, vdpau, drm, mediacodec, vulkan, as in cuda or cuda:1, got "gpu"`},
+		{"device and require", func(c *TrackConfig) { c.Device, c.Require = "vaapi:/dev/dri/renderD129", true }, ""},
+		{"require", func(c *TrackConfig) { c.Require = true }, "require: must go with a device that is not the cpu"},
+		{"pixels", func(c *TrackConfig) { c.MaxPixels = 0 }, "max_pixels: must be 1 to 268435456, got 0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -18,9 +18,8 @@ type TrackConfig struct {
 	// OnLoss says what is shown between a loss and the next keyframe: freeze
 	// lets no damaged picture through, show lets them.
 	OnLoss OnLoss `yaml:"on_loss" oneof:"freeze,show"`
-	// Threads that the decoder may use for one picture; more than one helps
-	// above 1080p.
-	Threads int `yaml:"threads"`
+
+	Decoding `yaml:",inline"`
 }
 
 // OnLoss is what a source does about pictures that a loss damaged.
@@ -35,12 +34,9 @@ const (
 func defaultTrack() TrackConfig {
 	return TrackConfig{
 		Codecs: []string{string(decode.VP8), string(decode.VP9), string(decode.H264)},
-		OnLoss: FreezeLoss, Threads: 1,
+		OnLoss: FreezeLoss, Decoding: defaultDecoding(),
 	}
 }
-
-// maxThreads is more than any decoder makes use of.
-const maxThreads = 64
 
 // Validate reports every field that is wrong.
 func (c *TrackConfig) Validate() error {
@@ -60,10 +56,7 @@ func (c *TrackConfig) Validate() error {
 	if c.OnLoss != FreezeLoss && c.OnLoss != ShowLoss {
 		errs = append(errs, fmt.Errorf("on_loss: must be freeze or show, got %q", c.OnLoss))
 	}
-	if c.Threads < 1 || c.Threads > maxThreads {
-		errs = append(errs, fmt.Errorf("threads: must be 1 to %d, got %d", maxThreads, c.Threads))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.problems()...)...)
 }
 
 // SessionUse says which track is received.
