@@ -17,6 +17,9 @@ type AccessUnit struct {
 	PTS time.Duration
 	// Arrival is when the unit's last packet came.
 	Arrival time.Time
+	// Receiving is the time from the unit's first packet to its last; Waiting from
+	// there until a decoder was given it, which is for the source to set.
+	Receiving, Waiting time.Duration
 	// SenderTime is the sender's wall-clock time of the picture by its RTCP
 	// sender reports; zero if unknown.
 	SenderTime time.Time

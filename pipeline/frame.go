@@ -17,6 +17,11 @@ type Meta struct {
 	PTS time.Duration
 	// Arrival is when the frame's last packet came, taken before any waiting.
 	Arrival time.Time
+	// Receiving is the time from the frame's first packet to its last, Waiting
+	// from there until the decoder took it, Decoding until that gave the picture;
+	// zero where there is nothing to say. Waiting is negative for a picture that
+	// was decoded before it was due.
+	Receiving, Waiting, Decoding time.Duration
 	// SenderTime is the sender's wall-clock time of the picture by its RTCP
 	// sender reports (RFC 3550 §6.4.1); zero where there are none.
 	SenderTime time.Time
@@ -81,6 +86,7 @@ type Frame struct {
 	lent        *atomic.Int64 // while f is lent: counts the Keeps that are not released
 	counted     *atomic.Int64 // of a Keep: what it is counted in
 	slot        *slot
+	trace       *Trace // nil: nobody asks for it
 	dropped     string
 	released    bool
 }
@@ -123,6 +129,7 @@ func (f *Frame) Share() *Frame {
 		f.slot.refs.Add(1)
 		s.slot = f.slot
 	}
+	s.Follow(f.trace)
 	return s
 }
 
@@ -166,7 +173,7 @@ func (f *Frame) StandIn(into *Frame) {
 	n := len(f.annotations)
 	*into = Frame{
 		Meta: f.Meta, geometry: f.geometry, annotations: f.annotations[:n:n],
-		holder: f.holder, dropped: f.dropped, slot: f.slot,
+		holder: f.holder, dropped: f.dropped, slot: f.slot, trace: f.trace,
 	}
 }
 
@@ -186,6 +193,7 @@ func (f *Frame) Release() error {
 	if f.slot != nil && f.slot.refs.Add(-1) == 0 {
 		f.slot.free()
 	}
+	f.trace.Release()
 	return err
 }
 

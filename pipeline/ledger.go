@@ -31,6 +31,18 @@ type Cause struct {
 	Seq    uint64 `json:"seq"`              // of the frame
 	// Frame is the frame with its annotations, in the one JSON form.
 	Frame json.RawMessage `json:"frame,omitempty"`
+	// Trace is the record of the frame's way, which the command is part of; nil
+	// without one. Ledgers do not keep it.
+	Trace *Trace `json:"-"`
+}
+
+// Held returns c with its trace held, for who has a decision wait: the caller
+// releases that. Where the trace is over, it has none.
+func (c Cause) Held() Cause {
+	if !c.Trace.Hold() {
+		c.Trace = nil
+	}
+	return c
 }
 
 type causeKey struct{}

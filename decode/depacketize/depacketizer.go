@@ -42,7 +42,8 @@ type unit struct {
 	keyframe  bool
 	picture   bool // there is more than parameter sets in it
 	timestamp int64
-	arrival   time.Time
+	began     time.Time // arrival of its first packet
+	arrival   time.Time // of its last
 
 	pictureID     uint16 // of the payload descriptor, where it has one
 	pictureIDBits int    // 0: it has none
@@ -135,6 +136,9 @@ func (d *Depacketizer) Push(p decode.Packet) []decode.AccessUnit {
 	if !d.unit.open {
 		d.begin(p.Lost > 0)
 	}
+	if d.unit.began.IsZero() {
+		d.unit.began = p.Arrival
+	}
 	d.unit.timestamp, d.unit.arrival = timestamp, p.Arrival
 	d.add(p.Payload)
 	if p.Marker || d.codec == decode.Opus {
@@ -198,10 +202,10 @@ func (d *Depacketizer) end() {
 func (d *Depacketizer) deliver() {
 	u := &d.unit
 	au := decode.AccessUnit{
-		Codec:    d.codec,
-		Data:     u.data,
-		RTPTime:  u.timestamp,
-		Arrival:  u.arrival,
+		Codec:   d.codec,
+		Data:    u.data,
+		RTPTime: u.timestamp,
+		Arrival: u.arrival, Receiving: u.arrival.Sub(u.began),
 		Keyframe: u.keyframe,
 	}
 	if d.codec.Video() && d.codec != decode.AV1 { // an AV1 packetizer takes a trailer for an OBU

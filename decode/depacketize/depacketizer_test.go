@@ -147,10 +147,10 @@ func TestRoundTrip(t *testing.T) {
 						t.Fatalf("frame %d: got %d units from its last packet", i, len(units))
 					}
 					want := decode.AccessUnit{
-						Codec:    codec,
-						Data:     frame,
-						RTPTime:  first + int64(i)*3000,
-						Arrival:  p.Arrival,
+						Codec:   codec,
+						Data:    frame,
+						RTPTime: first + int64(i)*3000,
+						Arrival: p.Arrival, Receiving: p.Arrival.Sub(packets[0].Arrival),
 						Keyframe: codec == decode.Opus || i%5 == 0,
 					}
 					if diff := cmp.Diff(want, units[0]); diff != "" {

@@ -16,6 +16,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/ingest"
 	"github.com/reactorpipe/reactorpipe/pipeline/session"
 	"github.com/reactorpipe/reactorpipe/pipeline/sim"
+	"github.com/reactorpipe/reactorpipe/pipeline/traces"
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
@@ -45,6 +46,7 @@ type lineConfig struct {
 	spec     *config.Spec
 	log      *slog.Logger
 	metrics  *metrics
+	traces   *traces.Exporter
 	duration time.Duration // 0: no end
 	frames   uint64        // 0: no end
 	asWanted bool          // simulators offer what the file wants of its model
@@ -103,6 +105,7 @@ func (l *line) live(ctx context.Context) (err error) {
 	g, err := graph.Build(graph.Config{
 		Spec: l.spec, Log: l.log, Clock: pipeline.SystemClock{}, Metrics: l.metrics.registry,
 		Session: l.session, MaxFrames: l.frames, OnWrite: l.sightings.look, Drain: drainTimeout,
+		OnTrace: l.traces.Frames(l.spec.Name),
 	})
 	if err != nil {
 		return err
@@ -177,7 +180,7 @@ func (l *line) makeSessions() {
 	for _, spec := range l.peers {
 		l.sessions = append(l.sessions, namedSession{spec.Name, session.New(session.Config{
 			Spec: spec, Codecs: wantedCodecs(l.spec, spec.Name),
-			Log: l.about(spec.Name), Clock: pipeline.SystemClock{},
+			Log: l.about(spec.Name), Clock: pipeline.SystemClock{}, OnCommand: l.traces.Commands(l.spec.Name),
 		})})
 	}
 }

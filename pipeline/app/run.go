@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/traces"
 )
 
 // runFlags are the flags of `run`.
@@ -73,7 +74,12 @@ func (p *program) run(ctx context.Context, f runFlags, args []string) error {
 		return err
 	}
 	metrics := newMetrics()
-	s := p.supervise(specs, f, log, metrics)
+	written, err := traces.Open(ctx, traces.Config{Variables: p.getenv, Version: Version(), Log: log, Metrics: metrics.registry})
+	if err != nil {
+		return err
+	}
+	defer closeTraces(ctx, written, log)
+	s := p.supervise(specs, f, log, metrics, written)
 	metrics.watch(s)
 	admin, err := startAdmin(f, s, metrics, log)
 	if err != nil {
@@ -94,8 +100,21 @@ func (p *program) run(ctx context.Context, f runFlags, args []string) error {
 	return p.failed(f, log, errors.Join(errs...))
 }
 
+// tracesTimeout is what the last traces may take, on top of the end of the
+// pipelines.
+const tracesTimeout = time.Second
+
+// closeTraces sends what waits, also when ctx is over.
+func closeTraces(ctx context.Context, written *traces.Exporter, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tracesTimeout)
+	defer cancel()
+	if err := written.Close(ctx); err != nil {
+		log.Warn("traces not ended well", "err", err)
+	}
+}
+
 // supervise returns what runs the pipelines.
-func (p *program) supervise(specs []*config.Spec, f runFlags, log *slog.Logger, m *metrics) *supervisor {
+func (p *program) supervise(specs []*config.Spec, f runFlags, log *slog.Logger, m *metrics, written *traces.Exporter) *supervisor {
 	pipelines := make([]*supervised, len(specs))
 	for i, spec := range specs {
 		log := log
@@ -109,7 +128,7 @@ func (p *program) supervise(specs []*config.Spec, f runFlags, log *slog.Logger, 
 				log.Warn(w)
 			}
 			return newLine(lineConfig{
-				spec: spec, log: log, metrics: m,
+				spec: spec, log: log, metrics: m, traces: written,
 				duration: f.duration, frames: f.frames, asWanted: f.sim != "",
 			})
 		})

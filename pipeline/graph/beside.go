@@ -93,9 +93,9 @@ func (b *beside) look(k *pipeline.Frame, now time.Duration) {
 	if !b.dismissed.Load() {
 		b.settle(k, err)
 	}
-	b.counts.process.observe(b.graph.now() - now)
+	b.worked(k, now, b.graph.now(), err)
 	b.release(k)
 }
 
 // outlasted has nothing to send on: the frame itself is long gone.
-func (b *beside) outlasted(*instance, *pipeline.Frame) {}
+func (b *beside) outlasted(_ *instance, standIn *pipeline.Frame) { b.release(standIn) }

@@ -20,7 +20,7 @@ type edge chan parcel
 
 // node is what sources, stages and sinks have in common: a place in the graph.
 type node struct {
-	what    string // "source", "stage" or "sink"
+	what    pipeline.SpanKind // a source, a stage or a sink
 	name    string
 	graph   *Graph
 	counts  *counts
@@ -35,7 +35,7 @@ type node struct {
 	closed bool       // the outputs are
 }
 
-func newNode(g *Graph, what, name string) node {
+func newNode(g *Graph, what pipeline.SpanKind, name string) node {
 	return node{
 		what: what, name: name, graph: g, counts: g.countsOf(name), done: make(chan struct{}),
 		faults: faults{log: g.log.With("node", name), clock: g.cfg.Clock},
@@ -95,7 +95,7 @@ func (n *node) next() (f *pipeline.Frame, now time.Duration, ok bool) {
 		return nil, 0, false
 	}
 	now = n.graph.now()
-	n.counts.wait.observe(now - p.sent)
+	n.waited(p.frame, p.sent, now)
 	return p.frame, now, true
 }
 
@@ -187,10 +187,14 @@ func (n *node) queued() int {
 // keep returns a copy of f that holds no slot, and no pixels unless they are
 // used.
 func keep(f *pipeline.Frame, use pipeline.Pixels) *pipeline.Frame {
+	var k *pipeline.Frame
 	if usesPixels(use) {
-		return f.Keep()
+		k = f.Keep()
+	} else {
+		k = f.KeepMeta()
 	}
-	return f.KeepMeta()
+	k.Follow(f.Trace())
+	return k
 }
 
 func usesPixels(p pipeline.Pixels) bool {

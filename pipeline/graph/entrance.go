@@ -29,7 +29,7 @@ type entrance struct {
 
 func newEntrance(g *Graph, spec config.Source, source pipeline.Source) *entrance {
 	e := &entrance{
-		node: newNode(g, "source", spec.Name), spec: spec, source: source,
+		node: newNode(g, pipeline.SpanSource, spec.Name), spec: spec, source: source,
 		slots: make(chan struct{}, g.room),
 	}
 	e.free = func() { <-e.slots }
@@ -87,6 +87,7 @@ func (e *entrance) meet(reading context.Context, f *pipeline.Frame) {
 		e.last.Store(f.Message)
 	}
 	e.broken = graver(e.broken, f.Discontinuity)
+	e.trace(f)
 	begun := e.graph.now()
 	if !e.take(reading) {
 		e.refuse(reading, f)
@@ -95,7 +96,7 @@ func (e *entrance) meet(reading context.Context, f *pipeline.Frame) {
 	f.Occupy(e.free)
 	f.Discontinuity, e.broken = e.broken, ""
 	now := e.graph.now()
-	e.counts.wait.observe(now - begun)
+	e.waited(f, begun, now)
 	e.entered++
 	e.enter(f)
 }
@@ -109,6 +110,7 @@ func (e *entrance) refuse(reading context.Context, f *pipeline.Frame) {
 		why = reloading
 	}
 	e.counts.dropped[why].Add(1)
+	e.lost(f, why.String(), nil)
 	e.release(f)
 }
 

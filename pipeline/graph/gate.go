@@ -59,6 +59,7 @@ func (c condition) eval(n *node, f *pipeline.Frame) (value any, present bool) {
 	if err != nil {
 		n.counts.errors.Add(1)
 		n.faults.report("condition failed", err, "when", c.program.String(), "seq", f.Seq)
+		n.lost(f, "", err)
 		return nil, false
 	}
 	if !present {

@@ -38,6 +38,10 @@ type Config struct {
 	// frame, lent, and the time. It is called from as many goroutines as there
 	// are sinks.
 	OnWrite func(sink string, f *pipeline.Frame, at time.Time)
+	// OnTrace, if set, is given the record of each frame's way when that is over,
+	// those that found no room included. See [pipeline.NewTrace] for how it is
+	// called. Without it nothing is recorded.
+	OnTrace func(*pipeline.Trace)
 }
 
 // Graph is a pipeline that can run once.

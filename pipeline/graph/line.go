@@ -54,7 +54,7 @@ func (l *line) work(f *pipeline.Frame, now time.Duration) bool {
 		l.hold(f, err)
 	}
 	end := l.graph.now()
-	l.counts.process.observe(end - now)
+	l.worked(f, now, end, err)
 	l.send(f, end)
 	return true
 }

@@ -83,7 +83,7 @@ func (p *pool) work(i *instance) {
 		if err != nil {
 			j.outcome = carry
 		}
-		p.counts.process.observe(p.graph.now() - begun)
+		p.worked(f, begun, p.graph.now(), err)
 		j.done <- struct{}{}
 	}
 }

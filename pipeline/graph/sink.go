@@ -37,7 +37,7 @@ const awaits = -1
 
 func newSink(g *Graph, spec config.Sink) *sink {
 	s := &sink{
-		node: newNode(g, "sink", spec.Name),
+		node: newNode(g, pipeline.SpanSink, spec.Name),
 		when: condition{spec.When}, pace: newPace(spec.Rate),
 		trigger: trigger{edge: spec.Edge, hold: spec.Hold, cooldown: spec.Cooldown},
 	}
@@ -46,8 +46,7 @@ func newSink(g *Graph, spec config.Sink) *sink {
 	s.queue = queue{
 		parcels: make(chan parcel, max(q.Depth, 1)), onFull: q.OnFull, yield: make(chan struct{}),
 		thrown: func(f *pipeline.Frame, why reason) {
-			s.counts.dropped[why].Add(1)
-			s.release(f)
+			s.forgo(f, why)
 		},
 	}
 	return s
@@ -127,8 +126,7 @@ func (s *sink) write(working context.Context) {
 	s.await()
 	for p := range s.queue.parcels {
 		if working.Err() != nil {
-			s.counts.dropped[draining].Add(1)
-			s.release(p.frame)
+			s.forgo(p.frame, draining)
 			continue
 		}
 		s.one(working, p)
@@ -157,7 +155,7 @@ func (s *sink) one(working context.Context, p parcel) {
 	f := p.frame
 	defer s.release(f)
 	begun := s.graph.now()
-	s.counts.wait.observe(begun - p.sent)
+	s.waited(f, p.sent, begun)
 	s.breaks.add(f.Discontinuity)
 	s.since.Store(int64(begun) + 1)
 	err := s.call(working, f)
@@ -165,12 +163,22 @@ func (s *sink) one(working context.Context, p parcel) {
 	s.since.Store(idle)
 	s.returned(end - begun)
 	s.counts.process.observe(end - begun)
+	span := pipeline.Span{Kind: pipeline.SpanSink, Err: err}
 	if err != nil {
-		s.failed(f, err)
-		return
+		span.Dropped = s.failed(f, err).String()
 	}
-	s.counts.out.Add(1)
-	s.written(f, end)
+	s.record(f, span, begun, end)
+	if err == nil {
+		s.counts.out.Add(1)
+		s.written(f, end)
+	}
+}
+
+// forgo ends a frame that is not written.
+func (s *sink) forgo(f *pipeline.Frame, why reason) {
+	s.counts.dropped[why].Add(1)
+	s.lost(f, why.String(), nil)
+	s.release(f)
 }
 
 func (s *sink) written(f *pipeline.Frame, now time.Duration) {
@@ -196,12 +204,13 @@ func (s *sink) call(working context.Context, f *pipeline.Frame) (err error) {
 	return s.part.Write(working, f)
 }
 
-func (s *sink) failed(f *pipeline.Frame, err error) {
-	why := s.fault(f, err)
+func (s *sink) failed(f *pipeline.Frame, err error) (why reason) {
+	why = s.fault(f, err)
 	s.counts.dropped[why].Add(1)
 	if errors.Is(err, pipeline.ErrFatal) || s.spec.Load().OnError == stopRun {
 		s.graph.fail(fmt.Errorf("%s: %w", s, err))
 	}
+	return why
 }
 
 // close closes the sink once.

@@ -38,7 +38,7 @@ type manner interface {
 }
 
 func newStage(g *Graph, spec config.Stage) *stage {
-	s := &stage{node: newNode(g, "stage", spec.Name), when: condition{spec.When}, pace: newPace(spec.Rate)}
+	s := &stage{node: newNode(g, pipeline.SpanStage, spec.Name), when: condition{spec.When}, pace: newPace(spec.Rate)}
 	s.spec.Store(&spec)
 	s.log = s.faults.log
 	s.held = newHeld(spec.TTL, s.pace.period, spec.Async)
@@ -123,14 +123,16 @@ func (s *stage) judge(f *pipeline.Frame) fate {
 
 // forgone drops f if there is no time left to work on it.
 func (s *stage) forgone(f *pipeline.Frame) bool {
+	why := draining
 	switch {
 	case s.graph.aborted():
-		s.drop(f, draining)
 	case s.graph.hurry.Load():
-		s.drop(f, reloading)
+		why = reloading
 	default:
 		return false
 	}
+	s.drop(f, why)
+	s.lost(f, why.String(), nil)
 	return true
 }
 
@@ -200,11 +202,15 @@ func (n *node) fault(f *pipeline.Frame, err error) reason {
 	return failed
 }
 
+// errTooLong is what is wrong with a call that its deadline has passed.
+var errTooLong = errors.New("the call outlasted its deadline")
+
 // outlasted lets another frame go on in place of one that hangs in i.
 func (s *stage) outlasted(i *instance, standIn *pipeline.Frame, after time.Duration) {
-	s.counts.process.observe(after)
 	s.counts.errors.Add(1)
 	s.log.Warn("call hangs, frames pass the stage by", "seq", standIn.Seq, "after", after)
 	s.drop(standIn, tooLong)
+	now := s.graph.now()
+	s.worked(standIn, now-after, now, errTooLong)
 	s.manner.outlasted(i, standIn)
 }

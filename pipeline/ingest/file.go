@@ -102,7 +102,9 @@ func (s *fileSource) Read(ctx context.Context) (*pipeline.Frame, error) {
 		if err := s.await(ctx, f.PTS); err != nil {
 			return nil, err
 		}
-		f.Arrival = s.env.Clock.Now()
+		due := s.env.Clock.Now()
+		f.Waiting += f.Arrival.Sub(due)
+		f.Arrival = due
 	}
 	s.pending = append(s.pending[:0], s.pending[1:]...)
 	return f, nil
@@ -181,7 +183,7 @@ func (s *fileSource) frame(p decode.Picture) *pipeline.Frame {
 	}
 	s.last = p.Unit.PTS
 	s.end = s.last + s.frameTime
-	f := newFrame(s.env.Name, s.seq, p)
+	f := newFrame(s.env.Name, s.seq, p, s.env.Clock.Now())
 	f.Discontinuity, s.mark = s.mark, ""
 	s.seq++
 	return f

@@ -168,6 +168,7 @@ func (s *trackSource) decode(u *unit) error {
 		return err
 	}
 	u.PTS = s.times.at(u.RTPTime, u.Codec.ClockRate(), u.Arrival)
+	u.Waiting = time.Since(u.Arrival)
 	pictures, err := s.decoder.Decode(&u.AccessUnit)
 	for _, p := range pictures {
 		s.pending = append(s.pending, s.frame(p))
@@ -238,17 +239,18 @@ func (s *trackSource) interrupt(why pipeline.Reason) {
 }
 
 func (s *trackSource) frame(p decode.Picture) *pipeline.Frame {
-	f := newFrame(s.name, s.seq, p)
+	f := newFrame(s.name, s.seq, p, time.Now())
 	f.Discontinuity, s.mark = s.mark, ""
 	s.seq++
 	return f
 }
 
-// newFrame makes a frame of a decoded picture.
-func newFrame(stream string, seq uint64, p decode.Picture) *pipeline.Frame {
+// newFrame makes a frame of a picture that is decoded now.
+func newFrame(stream string, seq uint64, p decode.Picture, now time.Time) *pipeline.Frame {
 	u, format := p.Unit, p.Image.Format()
 	return pipeline.NewFrame(pipeline.Meta{
 		Stream: stream, Seq: seq, PTS: u.PTS, Arrival: u.Arrival, SenderTime: u.SenderTime,
+		Receiving: u.Receiving, Waiting: u.Waiting, Decoding: now.Sub(u.Arrival) - u.Waiting,
 		Width: format.Width, Height: format.Height, Keyframe: u.Keyframe,
 		FrameID: u.FrameID, CaptureTime: u.CaptureTime, UserData: u.UserData,
 	}, p.Image)

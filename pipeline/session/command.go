@@ -16,14 +16,15 @@ import (
 // carried out.
 func (s *Session) Command(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
 	record := pipeline.CommandRecord{
-		Time: s.cfg.Clock.Now(), Command: name, Args: args, Cause: pipeline.CauseOf(ctx),
+		Time: s.cfg.Clock.Now(), Command: name, Args: args, Cause: pipeline.CauseOf(ctx).Held(),
 	}
+	defer record.Cause.Trace.Release()
 	reply, err := s.send(ctx, name, args)
 	if errors.Is(err, pipeline.ErrNotReady) {
 		return reply, err // nothing was sent; who tries again would fill the ledger
 	}
 	record.Settle(reply, err, s.cfg.Clock.Now().Sub(record.Time))
-	s.ledger.Note(record)
+	s.Note(record)
 	return reply, err
 }
 
@@ -44,7 +45,13 @@ func (s *Session) send(ctx context.Context, name string, args map[string]any) (p
 }
 
 // Note enters a decision that never became a command.
-func (s *Session) Note(r pipeline.CommandRecord) { s.ledger.Note(r) }
+func (s *Session) Note(r pipeline.CommandRecord) {
+	if s.cfg.OnCommand != nil {
+		s.cfg.OnCommand(r, s.cfg.Clock.Now())
+	}
+	r.Cause.Trace = nil
+	s.ledger.Note(r)
+}
 
 // Commands returns the ledger's records after the first n.
 func (s *Session) Commands(n uint64) ([]pipeline.CommandRecord, uint64) {

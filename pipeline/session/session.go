@@ -11,6 +11,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
@@ -25,6 +26,9 @@ type Config struct {
 	Codecs []string
 	Log    *slog.Logger
 	Clock  pipeline.Clock
+	// OnCommand, if set, is called with each record that goes into the ledger, and
+	// the time, before what sent it goes on.
+	OnCommand func(r pipeline.CommandRecord, now time.Time)
 }
 
 // Session implements pipeline.Session. Nothing but its name works before Open.

@@ -25,7 +25,7 @@ func graphBench() bench {
 		run: func(ctx context.Context, h *harness) ([]row, error) {
 			var rows []row
 			for _, part := range []func(context.Context, *harness) ([]row, error){
-				hotLoop, slowestStage, asyncStage, reloadedStage,
+				hotLoop, tracedLoop, slowestStage, asyncStage, reloadedStage,
 			} {
 				more, err := part(ctx, h)
 				if err != nil {
@@ -76,6 +76,39 @@ func hotLoop(ctx context.Context, h *harness) ([]row, error) {
 			what: "allocations of a share, joined again, a frame", value: fmt.Sprintf("%.2f", s),
 			bar: "≤ 1", ok: s < 1.01,
 		},
+	}, nil
+}
+
+// tracedLoop is the same cost while the way of every frame is recorded, and none
+// is written.
+func tracedLoop(ctx context.Context, h *harness) ([]row, error) {
+	const few, many, frames = 1, 9, 100_000
+	var times, allocations, whole []float64
+	for range h.runs {
+		short, long := line(few), line(many)
+		short.traced, long.traced = true, true
+		less, err := run(ctx, short, frames)
+		if err != nil {
+			return nil, err
+		}
+		more, err := run(ctx, long, frames)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := run(ctx, line(few), frames)
+		if err != nil {
+			return nil, err
+		}
+		const visits = (many - few) * frames
+		times = append(times, float64(more.cpu-less.cpu)/visits)
+		allocations = append(allocations, float64(more.allocations-less.allocations)/visits)
+		whole = append(whole, float64(less.allocations-plain.allocations)/frames)
+	}
+	t := median(times)
+	return []row{
+		{what: "processor time of an empty stage with traces on, a frame", value: fmt.Sprintf("%.2f µs", t/1000)},
+		{what: "and its allocations", value: fmt.Sprintf("%.2f", median(allocations)), bar: "0", ok: median(allocations) < 0.01},
+		{what: "allocations of a trace, a frame", value: fmt.Sprintf("%.2f", median(whole))},
 	}, nil
 }
 
@@ -170,6 +203,7 @@ type shape struct {
 	sinks  []string // by the stage in front of them
 	fps    int      // of a live source; 0: as fast as frames are taken
 	reload bool     // the stages that work are replaced, half way
+	traced bool     // the way of each frame is recorded
 }
 
 // empty is a stage that does nothing to a frame, for some time.
@@ -215,6 +249,9 @@ func run(ctx context.Context, s shape, frames int) (measured, error) {
 	half := sync.OnceFunc(func() { close(reached) })
 	live := s.fps > 0
 	cfg := graph.Config{Spec: s.spec(1), Metrics: prometheus.NewRegistry(), MaxFrames: uint64(frames)}
+	if s.traced {
+		cfg.OnTrace = func(*pipeline.Trace) {}
+	}
 	if live {
 		// Frames that are refused do not count there, but here they do.
 		cfg.MaxFrames, cfg.Spec.Sources[0].Config = 0, &stillConfig{FPS: s.fps, Frames: frames}

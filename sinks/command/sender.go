@@ -93,6 +93,7 @@ func counters(m pipeline.Metrics) map[pipeline.Outcome]func(float64) {
 
 // put leaves d to be sent, in place of the one that waits.
 func (s *sender) put(d decision) {
+	d.cause = d.cause.Held() // until keep
 	s.mu.Lock()
 	old := s.waiting
 	s.waiting = &d
@@ -247,8 +248,9 @@ func (s *sender) end(d decision, outcome pipeline.Outcome, why error) {
 	s.keep(r)
 }
 
-// keep counts r and writes it down.
+// keep counts r and writes it down. Nothing more comes of its decision.
 func (s *sender) keep(r pipeline.CommandRecord) {
+	defer r.Cause.Trace.Release()
 	s.count[r.Outcome](1)
 	switch r.Outcome {
 	case pipeline.CommandRefused, pipeline.CommandFailed, pipeline.CommandExpired:

@@ -117,7 +117,7 @@ func (s *Sink) decide(f *pipeline.Frame) (d decision, ok bool, err error) {
 	if err != nil {
 		return decision{}, false, err
 	}
-	cause := pipeline.Cause{Node: s.env.Name, Stream: f.Stream, Seq: f.Seq, Frame: frame}
+	cause := pipeline.Cause{Node: s.env.Name, Stream: f.Stream, Seq: f.Seq, Frame: frame, Trace: f.Trace()}
 	return decision{at: now, args: args, cause: cause, basis: heldResults(frame)}, true, nil
 }
 

@@ -61,7 +61,7 @@ func (c *commands) because(f *pipeline.Frame, now time.Time) error {
 	if c.env.Session == nil {
 		return nil
 	}
-	cause := pipeline.Cause{Node: c.env.Name, Stream: f.Stream, Seq: f.Seq}
+	cause := pipeline.Cause{Node: c.env.Name, Stream: f.Stream, Seq: f.Seq, Trace: f.Trace()}
 	if len(c.allowed) > 0 {
 		var err error
 		if cause.Frame, err = f.JSON(now); err != nil {
@@ -77,7 +77,7 @@ func (c *commands) because(f *pipeline.Frame, now time.Time) error {
 // put leaves a command to be sent. It never waits.
 func (c *commands) put(o order) {
 	c.mu.Lock()
-	p := pending{o, c.env.Clock.Now(), c.cause}
+	p := pending{o, c.env.Clock.Now(), c.cause.Held()}
 	c.mu.Unlock()
 	if !slices.Contains(c.allowed, o.Command) {
 		c.end(p, fmt.Errorf("commands: %q is not among them", o.Command))
@@ -96,6 +96,7 @@ func (c *commands) run(ctx context.Context) {
 		if err := c.send(ctx, p); err != nil {
 			c.warn(p, err)
 		}
+		p.cause.Trace.Release()
 	}
 }
 
@@ -116,6 +117,7 @@ func (c *commands) send(ctx context.Context, p pending) error {
 func (c *commands) end(p pending, why error) {
 	c.note(p, why)
 	c.warn(p, why)
+	p.cause.Trace.Release()
 }
 
 // note enters a command in the ledger that the session knows nothing of.

@@ -1,0 +1,292 @@
+package traces_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/traces"
+	"github.com/reactorpipe/reactorpipe/pipeline/traces/tracestest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+// rig is an exporter and what it says.
+type rig struct {
+	*traces.Exporter
+	t       *testing.T
+	log     bytes.Buffer
+	metrics *prometheus.Registry
+}
+
+// open opens an exporter with those variables of the process.
+func open(t *testing.T, env map[string]string) *rig {
+	t.Helper()
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+	r := &rig{t: t, metrics: prometheus.NewRegistry()}
+	e, err := traces.Open(t.Context(), traces.Config{
+		Variables: os.LookupEnv, Version: "1.2.3", Metrics: r.metrics, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Exporter = e
+	return r
+}
+
+func (r *rig) close() {
+	r.t.Helper()
+	if err := r.Close(r.t.Context()); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// frame has a frame go its way.
+func (r *rig) frame(seq uint64, spans ...pipeline.Span) {
+	t := pipeline.NewTrace(pipeline.Meta{
+		Stream: "cam", Seq: seq, PTS: 1500 * time.Microsecond, Width: 640, Height: 480, FrameID: 7,
+		Arrival: noon, Receiving: time.Millisecond, Decoding: 2 * time.Millisecond,
+	}, 1, r.Frames("p"))
+	t.Hold()
+	for _, s := range spans {
+		t.Add(s)
+	}
+	t.Release()
+}
+
+// seqs returns which frames came.
+func seqs(all []tracestest.Trace) []string {
+	var list []string
+	for _, tr := range all {
+		list = append(list, tr.Root.Attrs["seq"])
+	}
+	slices.Sort(list)
+	return list
+}
+
+func stage(d time.Duration) pipeline.Span {
+	return pipeline.Span{Kind: pipeline.SpanStage, Name: "people", Begin: noon.Add(time.Millisecond), End: noon.Add(time.Millisecond + d)}
+}
+
+func command(o pipeline.Outcome) pipeline.Span {
+	r := pipeline.CommandRecord{
+		Time: noon, Command: "set_prompt", Outcome: o, Reason: "as the test has it", RoundTrip: 3 * time.Millisecond,
+		Cause: pipeline.Cause{Node: "steer", Stream: "cam", Seq: 3}, Args: map[string]any{"prompt": "a secret"},
+	}
+	return r.Span(noon)
+}
+
+func TestAFrameIsATrace(t *testing.T) {
+	receiver := tracestest.New(t)
+	r := open(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_TRACES_SAMPLER": "always_on"})
+	broken := stage(30 * time.Millisecond)
+	broken.Dropped, broken.Err = "error", errors.New("too dark")
+	r.frame(3, broken, command(pipeline.CommandRefused))
+	r.close()
+	all := receiver.Traces()
+	if len(all) != 1 {
+		t.Fatalf("%d traces", len(all))
+	}
+	root := all[0].Root
+	want := map[string]string{"pipeline": "p", "stream": "cam", "seq": "3", "pts_ms": "1.5", "width": "640", "height": "480", "frame_id": "7", "dropped": "error"}
+	if diff := cmp.Diff(want, root.Attrs); diff != "" {
+		t.Errorf("attributes (-want +got):\n%s", diff)
+	}
+	if want := []string{"frame cam", "receive cam", "decode cam", "stage people", "command set_prompt"}; !cmp.Equal(want, all[0].Names()) {
+		t.Errorf("got %v, want %v", all[0].Names(), want)
+	}
+	if got := root.GetStatus().GetMessage(); got != "people: too dark" {
+		t.Errorf("status %q", got)
+	}
+	from, to := noon.Add(-time.Millisecond), noon.Add(31*time.Millisecond)
+	if root.GetStartTimeUnixNano() != uint64(from.UnixNano()) || root.GetEndTimeUnixNano() != uint64(to.UnixNano()) {
+		t.Errorf("from %d to %d", root.GetStartTimeUnixNano(), root.GetEndTimeUnixNano())
+	}
+	sent, _ := all[0].Find("command set_prompt")
+	want = map[string]string{
+		"pipeline": "p", "command": "set_prompt", "outcome": "refused", "reason": "as the test has it",
+		"node": "steer", "stream": "cam", "seq": "3", "round_trip_ms": "3",
+	}
+	if diff := cmp.Diff(want, sent.Attrs); diff != "" {
+		t.Errorf("attributes of the command (-want +got):\n%s", diff)
+	}
+	if sent.GetEndTimeUnixNano()-sent.GetStartTimeUnixNano() != 3e6 || sent.GetStatus().GetMessage() != "as the test has it" {
+		t.Errorf("command %v", sent.Span)
+	}
+	if got := receiver.Resource(); got["service.name"] != "reactorpipe" || got["service.version"] != "1.2.3" {
+		t.Errorf("resource %v", got)
+	}
+}
+
+// Whatever the share, frames stay that were dropped, that something was wrong
+// with, or that caused a command.
+func TestWhatIsKept(t *testing.T) {
+	failed, dropped := stage(0), stage(0)
+	failed.Err, dropped.Dropped = errors.New("too dark"), "no_slot"
+	tests := []struct {
+		name string
+		span pipeline.Span
+		kept bool
+	}{
+		{"a fault", failed, true},
+		{"a drop", dropped, true},
+		{"sent", command(pipeline.CommandSent), true},
+		{"refused", command(pipeline.CommandRefused), true},
+		{"failed", command(pipeline.CommandFailed), true},
+		{"expired", command(pipeline.CommandExpired), true},
+		{"superseded", command(pipeline.CommandSuperseded), false},
+		{"deduped", command(pipeline.CommandDeduped), false},
+		{"dry run", command(pipeline.CommandDryRun), false},
+		{"nothing", stage(0), false},
+	}
+	receiver := tracestest.New(t)
+	r := open(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0",
+	})
+	var want []string
+	for i, tt := range tests {
+		r.frame(uint64(i), stage(time.Millisecond), tt.span)
+		if tt.kept {
+			want = append(want, fmt.Sprint(i))
+		}
+	}
+	r.close()
+	got := receiver.Traces()
+	if diff := cmp.Diff(want, seqs(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, tr := range got {
+		if len(tr.Below) != 4 {
+			t.Errorf("frame %s is not whole: %v", tr.Root.Attrs["seq"], tr.Names())
+		}
+	}
+}
+
+func TestShare(t *testing.T) {
+	const frames = 2000
+	for _, tt := range []struct {
+		name      string
+		env       map[string]string
+		low, high int
+	}{
+		{"by itself one in a hundred", nil, 1, 80},
+		{"all", map[string]string{"OTEL_TRACES_SAMPLER": "parentbased_always_on"}, frames, frames},
+		{"a ratio", map[string]string{"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.5"}, 800, 1200},
+		{"a ratio without a number", map[string]string{"OTEL_TRACES_SAMPLER": "traceidratio"}, frames, frames},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			receiver := tracestest.New(t)
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL)
+			r := open(t, tt.env)
+			for i := range frames {
+				r.frame(uint64(i))
+			}
+			r.close()
+			if n := len(receiver.Traces()); n < tt.low || n > tt.high {
+				t.Errorf("%d of %d, want %d to %d", n, frames, tt.low, tt.high)
+			}
+		})
+	}
+}
+
+func TestACommandThatNoFrameCaused(t *testing.T) {
+	receiver := tracestest.New(t)
+	r := open(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0"})
+	r.Commands("p")(pipeline.CommandRecord{Time: noon, Command: "set_prompt", Outcome: pipeline.CommandSent, Cause: pipeline.Cause{Node: "start"}}, noon.Add(time.Millisecond))
+	r.close()
+	all := receiver.Traces()
+	if len(all) != 1 || all[0].Root.GetName() != "command set_prompt" || all[0].Root.Attrs["node"] != "start" || all[0].Root.Attrs["seq"] != "" {
+		t.Errorf("got %v", all)
+	}
+}
+
+func TestOff(t *testing.T) {
+	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	tests := []struct {
+		name string
+		env  map[string]string
+		said string
+	}{
+		{"nothing set", nil, ""},
+		{"empty", map[string]string{endpoint: " "}, ""},
+		{"disabled", map[string]string{endpoint: "http://localhost:4318", "OTEL_SDK_DISABLED": "true"}, ""},
+		{"no exporter", map[string]string{endpoint: "http://localhost:4318", "OTEL_TRACES_EXPORTER": "none"}, ""},
+		{"always off", map[string]string{endpoint: "http://localhost:4318", "OTEL_TRACES_SAMPLER": "always_off"}, ""},
+		{
+			"another exporter",
+			map[string]string{endpoint: "http://localhost:4318", "OTEL_TRACES_EXPORTER": "zipkin"},
+			`OTEL_TRACES_EXPORTER: must be otlp or none, got \"zipkin\": no traces are written`,
+		},
+		{
+			"another protocol",
+			map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+			`OTEL_EXPORTER_OTLP_PROTOCOL: must be http/protobuf or http/json, got \"grpc\": no traces are written`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := open(t, tt.env)
+			if r.Exporter != nil || r.Frames("p") != nil || r.Commands("p") != nil {
+				t.Error("on")
+			}
+			r.close()
+			if got := r.log.String(); !strings.Contains(got, tt.said) || tt.said == "" && got != "" {
+				t.Errorf("said %q, want %q", got, tt.said)
+			}
+		})
+	}
+}
+
+func TestMistakesInTheSamplerAreSaid(t *testing.T) {
+	for _, tt := range []struct{ sampler, arg, want string }{
+		{"sometimes", "", `OTEL_TRACES_SAMPLER: must be always_on, always_off or traceidratio, got \"sometimes\": one frame in a hundred is written`},
+		{"traceidratio", "2", `OTEL_TRACES_SAMPLER_ARG: must be 0 to 1, got \"2\": one frame in a hundred is written`},
+		{"traceidratio", "NaN", `OTEL_TRACES_SAMPLER_ARG: must be 0 to 1, got \"NaN\": one frame in a hundred is written`},
+	} {
+		t.Run(tt.sampler+tt.arg, func(t *testing.T) {
+			r := open(t, map[string]string{
+				"OTEL_EXPORTER_OTLP_ENDPOINT": tracestest.New(t).URL, "OTEL_TRACES_SAMPLER": tt.sampler, "OTEL_TRACES_SAMPLER_ARG": tt.arg,
+			})
+			r.close()
+			if got := r.log.String(); !strings.Contains(got, tt.want) || !strings.Contains(got, "share=0.01") {
+				t.Errorf("said %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Whoever takes no traces loses them, and is named.
+func TestWhatIsNotTakenIsLostAndCounted(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	defer closed.Close()
+	r := open(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": closed.URL, "OTEL_TRACES_SAMPLER": "always_on"})
+	for i := range 3 {
+		r.frame(uint64(i))
+	}
+	r.close()
+	if got := r.log.String(); strings.Count(got, "traces not delivered") != 1 || !strings.Contains(got, "404") {
+		t.Errorf("said %q", got)
+	}
+	want := "# HELP reactorpipe_traces_lost_total Traces that were to be written and could not be delivered.\n# TYPE reactorpipe_traces_lost_total counter\nreactorpipe_traces_lost_total 3\n"
+	if err := testutil.GatherAndCompare(r.metrics, strings.NewReader(want), "reactorpipe_traces_lost_total"); err != nil {
+		t.Error(err)
+	}
+}
