@@ -60,7 +60,8 @@ func EvenDown(n int) int { return max(2, n&^1) }
 
 // Packet is one encoded picture.
 type Packet struct {
-	// Data is in Annex B form for H.264, parameter sets before each keyframe.
+	// Data is in Annex B form for H.264, parameter sets before each keyframe, and
+	// a temporal unit of the low-overhead format for AV1.
 	Data     []byte
 	PTS      time.Duration
 	Keyframe bool
@@ -74,7 +75,7 @@ type Encoder interface {
 	// picture in, one packet out, none where rate control leaves a picture out.
 	Encode(img pipeline.Image, pts time.Duration, keyframe bool) ([]Packet, error)
 	// SetBitrate changes the target, in bit/s, or returns ErrFixedBitrate. For
-	// some codecs, VP8 and VP9 here, the new one holds from the next keyframe
+	// some codecs, VP8, VP9 and AV1 here, the new one holds from the next keyframe
 	// on: who does not want to wait asks Encode for one.
 	SetBitrate(bps int) error
 	// Flush returns what the encoder still holds. Encode must not follow.

@@ -174,8 +174,8 @@ func (e *Encoder) release() {
 }
 
 // SetBitrate implements encode.Encoder. x264 follows at once, unless it was
-// made to aim at a quality; libvpx, which FFmpeg cannot change, begins anew at
-// the next keyframe.
+// made to aim at a quality; libvpx and libaom, which FFmpeg cannot change, begin
+// anew at the next keyframe.
 func (e *Encoder) SetBitrate(bps int) error {
 	if bps <= 0 {
 		return fmt.Errorf("bitrate: must be positive, got %d", bps)

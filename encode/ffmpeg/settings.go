@@ -9,8 +9,8 @@ import (
 	"github.com/reactorpipe/reactorpipe/encode"
 )
 
-// bitsPerPixel is what libvpx is given where no bitrate is asked for: it has no
-// mode for a quality that would also keep up. 2.8 Mbit/s at 720p30.
+// bitsPerPixel is what libvpx and libaom are given where no bitrate is asked for:
+// they have no mode for a quality that would also keep up. 2.8 Mbit/s at 720p30.
 const bitsPerPixel = 0.1
 
 // never is a keyframe interval longer than any stream. Keyframes are asked for
@@ -26,9 +26,11 @@ func encoderOf(codec decode.Codec) (string, error) {
 		return "libvpx", nil
 	case decode.VP9:
 		return "libvpx-vp9", nil
-	case decode.H265, decode.AV1, decode.Opus:
+	case decode.AV1:
+		return "libaom-av1", nil
+	case decode.H265, decode.Opus:
 	}
-	return "", fmt.Errorf("codec: no encoder for %q: must be one of vp8, vp9, h264", codec)
+	return "", fmt.Errorf("codec: no encoder for %q: must be one of vp8, vp9, h264, av1", codec)
 }
 
 // settings returns FFmpeg's options as pairs. Each encoder is set to work at
@@ -46,13 +48,16 @@ func settings(cfg encode.Config) []string {
 		}
 		return append(s, rate(cfg.Bitrate)...)
 	}
-	s = append(s, "deadline", "realtime", "lag-in-frames", "0", "error-resilient", "default", "auto-alt-ref", "0")
 	bitrate := cfg.Bitrate
 	if bitrate == 0 {
 		bitrate = int(math.Ceil(float64(cfg.Width*cfg.Height) * cfg.FPS * bitsPerPixel))
 	}
 	s = append(s, rate(bitrate)...)
-	s = append(s, "minrate", strconv.Itoa(bitrate)) // equal bounds: constant bitrate
+	s = append(s, "minrate", strconv.Itoa(bitrate), "lag-in-frames", "0") // equal bounds: constant bitrate
+	if cfg.Codec == decode.AV1 {
+		return append(s, "usage", "realtime", "cpu-used", "8", "row-mt", "1")
+	}
+	s = append(s, "deadline", "realtime", "error-resilient", "default", "auto-alt-ref", "0")
 	if cfg.Codec == decode.VP8 {
 		return append(s, "cpu-used", "16")
 	}
