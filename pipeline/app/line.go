@@ -169,7 +169,7 @@ func (l *line) simulate(ctx context.Context) (stop func(), err error) {
 		l.mu.Lock()
 		l.peers[i].URL, l.peers[i].Local = s.URL(), true
 		l.mu.Unlock()
-		l.about(spec.Name).Info("simulator ready", "url", s.URL(), "shows", cmp.Or(cfg.Clip, "a test pattern"))
+		l.about(spec.Name).Info("simulator ready", "url", s.URL(), "shows", cmp.Or(cfg.Loop, cfg.Clip, "a test pattern"))
 	}
 	return stop, nil
 }

@@ -250,6 +250,32 @@ sinks: [{name: lines, type: jsonl, config: {path: DIR/l.jsonl}}]
 	}
 }
 
+// The simulator stands in for another model.
+func TestSimStandsIn(t *testing.T) {
+	t.Parallel()
+	var model, v invocation
+	model.start(t, "sim", "--addr", "127.0.0.1:0", "--schema", "../../sdk/gen/testdata/helios/schema.json", "--loop", "../../configs/street.mp4")
+	model.err.waitFor(t, `msg="model ready" url=`)
+	_, url, _ := strings.Cut(strings.TrimSpace(model.err.String()), "url=")
+	if code := v.main(t, "model", "show", url); code != exitDone || !strings.Contains(v.out.String(), "schedule_prompt") {
+		t.Errorf("exit %d:\n%s%s", code, v.out.String(), v.err.String())
+	}
+	path := write(t, "p.yaml", strings.ReplaceAll(`
+name: p
+session: {url: "URL", start: [{command: set_prompt, data: {prompt: fog}, wait: prompt_accepted}, {command: start, wait: generation_started}]}
+sources: {cam: {track: main_video}}
+sinks: [{name: out, type: discard}]
+`, "URL", url))
+	v = invocation{}
+	if code := v.main(t, "run", path, "--frames", "3"); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	v = invocation{}
+	if code := v.main(t, "sim", "--schema", "none.json"); code != exitConfig || v.err.String() != "reactorpipe: sim: schema: open none.json: no such file or directory\n" {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+}
+
 // What goes wrong at the simulator is said by flags, and shown and changed by
 // HTTP.
 func TestSimTrouble(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,8 @@ import (
 // offers whatever the file wants of its model, besides what it always does.
 func simConfig(spec *config.Spec, s *config.Session, asWanted bool, log *slog.Logger) sim.Config {
 	cfg := sim.Config{
-		Name: s.Sim.Model, Clip: s.Sim.Clip, Codec: s.Sim.Codec, Width: s.Sim.Width, Height: s.Sim.Height, FPS: s.Sim.FPS,
+		Name: s.Sim.Model, Clip: s.Sim.Clip, Loop: s.Sim.Loop, Schema: s.Sim.Schema,
+		Codec: s.Sim.Codec, Width: s.Sim.Width, Height: s.Sim.Height, FPS: s.Sim.FPS,
 		Trouble: sessiontest.Trouble{Network: sessiontest.Network{Drop: s.Sim.Loss}}, Log: troubleOnly(log.With("simulator", s.Name)),
 	}
 	if asWanted {
@@ -92,13 +94,19 @@ func (p *program) simCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&cfg.Addr, "addr", "127.0.0.1:8080", "listen on `ADDR`")
-	f.StringVar(&cfg.Clip, "clip", "", "show the video `FILE` in a loop; a test pattern without")
+	f.StringVar(&cfg.Clip, "clip", "", "show the video `FILE` in a loop; a test picture without")
+	f.StringVar(&cfg.Pattern, "pattern", "", "show the test picture `NAME`: "+strings.Join(sim.Patterns(), ", ")+"; bars if empty")
 	f.StringVar(&cfg.Loop, "loop", "", "send the video `FILE` over and over as it is, without encoding")
-	f.StringVar(&cfg.Name, "name", "sim", "`NAME` that the model calls itself")
-	f.StringVar(&cfg.Codec, "codec", "", "prefer `CODEC`: vp8, vp9 or h264; vp8 if empty")
+	f.StringVar(&cfg.Schema, "schema", "", "take over the tracks, commands and messages of the model whose schema is in `FILE`")
+	f.StringVar(&cfg.Name, "name", "", "`NAME` that the model calls itself; that of the schema, or sim, if empty")
+	f.StringVar(&cfg.Codec, "codec", "", "prefer `CODEC`: vp8, vp9, h264 or av1; vp8 if empty")
 	f.IntVar(&cfg.Width, "width", 0, "width of the picture in `PIXELS`; the clip's own if 0")
 	f.IntVar(&cfg.Height, "height", 0, "height of the picture in `PIXELS`; the clip's own if 0")
 	f.Float64Var(&cfg.FPS, "fps", 0, "frames a second, `N`; 30 if 0")
+	f.IntVar(&cfg.Bitrate, "bitrate", 0, "encode with `BITS` a second; 4000000 if 0")
+	f.BoolVar(&cfg.Recording.Enabled, "record", false, "let clients fetch clips and recordings, of H.264 or VP9")
+	f.DurationVar(&cfg.Recording.Chunk, "record-chunk", 0, "cut recordings into pieces of `TIME`; 4s if 0")
+	f.IntVar(&cfg.StepFrames, "steps", 0, "let sessions be stepped, `N` pictures a step")
 	f.DurationVar(&cfg.Delay, "delay", 0, "`TIME` between a command and its effect")
 	f.IntVar(&cfg.Sessions, "sessions", 0, "give `N` sessions at a time by the cloud's routes; 5 if 0")
 	network := &cfg.Trouble.Network

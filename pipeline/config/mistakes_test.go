@@ -166,8 +166,9 @@ func TestMistakes(t *testing.T) {
 		{"both words", aSession + "sessions: {x: {model: a/b}}\n" + withCam + withLog, []string{`2: session is short for sessions: {main: …}; write one of the two`}},
 		{"a node's session", aSession + "sources: {cam: {track: x, session: mian}}" + withLog, []string{`2: source "cam": session: there is no session "mian", did you mean "main"?`}},
 		{"which session", "sessions: {a: {model: a/b}, b: {model: a/b}}\nsources: {cam: {track: x}}" + withLog, []string{`2: source "cam": session: is missing: it could be a or b`}},
+		{"a loop", "session: {sim: {loop: a.mp4, fps: 5}}\n" + withCam + withLog, []string{`1: session: sim.fps: does not go with loop, which is sent as it is`}},
 		{"a codec", "session: {sim: {codec: h265, loss: 2}}\n" + withCam + withLog, []string{
-			`1: session: sim.loss: must be from 0 to 1, got 2`, `1: session: sim.codec: must be vp8, vp9 or h264, got h265`,
+			`1: session: sim.loss: must be from 0 to 1, got 2`, `1: session: sim.codec: must be vp8, vp9, h264 or av1, got h265`,
 		}},
 		{"an ICE server", "session: {model: a/b, ice_servers: [example.com]}\n" + withCam + withLog, []string{`1: session: ice_servers[0]: must begin with stun:, turn: or turns:, got example.com`}},
 		{"a start that computes", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: \"{{ frame.seq }}\"}}\n" + withCam + withLog, []string{`4: session: start[0].data: holds constants only: there are no frames yet`}},

@@ -106,13 +106,22 @@ func isURL(s string) bool {
 }
 
 func (l *loader) sim(c *component, s *Sim, n *yaml.Node) {
-	if s.Clip != "" && !filepath.IsAbs(s.Clip) {
-		s.Clip = filepath.Join(l.spec.Dir, s.Clip)
+	for _, path := range []*string{&s.Clip, &s.Loop, &s.Schema} {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(l.spec.Dir, *path)
+		}
 	}
 	wrong := func(key, format string, args ...any) {
 		c.wrong(keyNode(n, key), "sim."+key, format, args...)
 	}
-	codecs := []string{"vp8", "vp9", "h264"}
+	if s.Loop != "" {
+		for _, key := range []string{"clip", "codec", "width", "height", "fps"} {
+			if has(n, key) {
+				wrong(key, "does not go with loop, which is sent as it is")
+			}
+		}
+	}
+	codecs := []string{"vp8", "vp9", "h264", "av1"}
 	if s.Codec != "" && !slices.Contains(codecs, s.Codec) {
 		wrong("codec", "must be %s, got %s", or(codecs), shorten(s.Codec))
 	}

@@ -64,10 +64,16 @@ type StartCommand struct {
 type Sim struct {
 	// Clip is the video that the model shows; "" is a test pattern.
 	Clip string `yaml:"clip"`
+	// Loop is a video that is sent over and over as it is, without decoding or
+	// encoding: H.264, H.265, VP8, VP9 or AV1, without B-frames.
+	Loop string `yaml:"loop"`
+	// Schema is a file with the schema of the model that the simulator stands in
+	// for, as model show --json writes it; "" is a model of its own.
+	Schema string `yaml:"schema"`
 	// Model is what it calls itself.
 	Model string `yaml:"model"`
 	// Codec of its picture; the simulator chooses where nothing is said.
-	Codec string `yaml:"codec" oneof:"vp8,vp9,h264"`
+	Codec string `yaml:"codec" oneof:"vp8,vp9,h264,av1"`
 	// Width in pixels; 0 is the clip's own.
 	Width int `yaml:"width"`
 	// Height in pixels; 0 is the clip's own.

@@ -3,12 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"math"
 	"time"
-
-	"gocv.io/x/gocv"
 
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
@@ -124,26 +119,3 @@ func (c *clip) Close() error {
 	c.queue = nil
 	return errors.Join(append(errs, c.decoder.Close(), c.file.Close())...)
 }
-
-// pattern is a moving test picture for models without a clip.
-type pattern struct{}
-
-func (pattern) next(img *mat.Image, t time.Duration) error {
-	m := img.Mat()
-	w, h := m.Cols(), m.Rows()
-	const bars = 8
-	for i := range bars {
-		c := color.RGBA{R: uint8(255 * (i & 1)), G: uint8(255 * (i >> 1 & 1)), B: uint8(255 * (i >> 2 & 1)), A: 255} //nolint:gosec // 0 or 255
-		if err := gocv.Rectangle(m, image.Rect(i*w/bars, 0, (i+1)*w/bars, h), c, -1); err != nil {
-			return err
-		}
-	}
-	angle := 2 * math.Pi * t.Seconds() / 4
-	at := image.Pt(w/2+int(float64(w)/3*math.Cos(angle)), h/2+int(float64(h)/3*math.Sin(angle)))
-	if err := gocv.Circle(m, at, h/10, color.RGBA{R: 255, G: 255, B: 255, A: 255}, -1); err != nil {
-		return err
-	}
-	return gocv.PutText(m, fmt.Sprintf("%.1f s", t.Seconds()), image.Pt(10, h/8), gocv.FontHersheySimplex, float64(h)/400, color.RGBA{A: 255}, 2)
-}
-
-func (pattern) Close() error { return nil }

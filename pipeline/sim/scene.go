@@ -3,25 +3,18 @@ package sim
 import (
 	"fmt"
 	"hash/fnv"
-	"image"
 	"image/color"
 	"strings"
 	"sync"
 	"time"
-
-	"gocv.io/x/gocv"
 )
 
 // scene is what commands have made of the picture. It is changed by whoever
-// handles commands and drawn by whoever makes pictures.
+// handles commands and looked at by whoever makes pictures.
 type scene struct {
-	mu      sync.Mutex // guards state and pending
+	mu      sync.Mutex // guards what follows
 	state   state
 	pending []change // in the order of commands
-
-	solid    gocv.Mat // one colour in the size of the picture
-	hasSolid bool
-	colour   color.RGBA
 }
 
 // change is the effect of a command and when it is to be seen.
@@ -57,55 +50,6 @@ func (s *scene) now() state {
 		s.pending = s.pending[1:]
 	}
 	return s.state
-}
-
-// draw changes a BGR picture as the state says.
-func (s *scene) draw(m *gocv.Mat) error {
-	now := s.now()
-	if now.brightness != 1 {
-		if err := m.ConvertToWithParams(m, gocv.MatTypeCV8UC3, float32(now.brightness), 0); err != nil {
-			return err
-		}
-	}
-	if now.strength > 0 {
-		if err := s.tint(m, now.tint, now.strength); err != nil {
-			return err
-		}
-	}
-	if now.caption == "" {
-		return nil
-	}
-	return drawCaption(m, now.caption)
-}
-
-func (s *scene) tint(m *gocv.Mat, c color.RGBA, strength float64) error {
-	if !s.hasSolid || s.colour != c || s.solid.Rows() != m.Rows() || s.solid.Cols() != m.Cols() {
-		s.close()
-		s.solid = gocv.NewMatWithSizeFromScalar(
-			gocv.NewScalar(float64(c.B), float64(c.G), float64(c.R), 0), m.Rows(), m.Cols(), gocv.MatTypeCV8UC3)
-		s.hasSolid, s.colour = true, c
-	}
-	return gocv.AddWeighted(*m, 1-strength, s.solid, strength, 0, m)
-}
-
-func (s *scene) close() {
-	if s.hasSolid {
-		_ = s.solid.Close() // freeing memory does not fail
-		s.hasSolid = false
-	}
-}
-
-// drawCaption writes text in white on a dark band at the bottom.
-func drawCaption(m *gocv.Mat, text string) error {
-	const font, thickness = gocv.FontHersheySimplex, 1
-	scale := max(0.4, float64(m.Rows())/900)
-	size := gocv.GetTextSize(text, font, scale, thickness)
-	margin := max(4, size.Y/2)
-	band := image.Rect(0, m.Rows()-size.Y-2*margin, m.Cols(), m.Rows())
-	if err := gocv.Rectangle(m, band, color.RGBA{A: 255}, -1); err != nil {
-		return err
-	}
-	return gocv.PutText(m, text, image.Pt(margin, m.Rows()-margin), font, scale, color.RGBA{R: 255, G: 255, B: 255, A: 255}, thickness)
 }
 
 // imagine sets the picture's mood by a prompt: words that stand for light and

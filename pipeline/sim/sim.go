@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,6 @@ import (
 	"github.com/reactorpipe/reactorpipe/encode"
 	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
-	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
@@ -26,15 +26,20 @@ import (
 type Config struct {
 	// Addr to listen on; "127.0.0.1:0" if empty.
 	Addr string
-	// Name of the model; "sim" if empty.
+	// Name of the model; that of Schema, or "sim", if empty.
 	Name string
-	// Clip is the path of a video; a test pattern if empty.
+	// Clip is the path of a video; a test picture if empty.
 	Clip string
+	// Pattern names the test picture, one of [Patterns]; bars if empty.
+	Pattern string
 	// Loop is the path of a video that is sent over and over as it is, without
 	// decoding or encoding: see [ReadLoop]. Codec, size and rate are its own, and
 	// commands do not change the picture.
 	Loop string
-	// Codec that is preferred: vp8, vp9 or h264; vp8 if empty.
+	// Schema is the path of another model's OpenAPI document, whose tracks,
+	// commands and messages take the place of the built-in ones.
+	Schema string
+	// Codec that is preferred: vp8, vp9, h264 or av1; vp8 if empty.
 	Codec string
 	// Width and Height of the picture in pixels, even; the clip's own if zero,
 	// 640×480 without one. FPS is 30 if zero, whatever the clip's rate is.
@@ -42,6 +47,11 @@ type Config struct {
 	FPS           float64
 	// Bitrate in bit/s; 0 is 4 Mbit/s at most.
 	Bitrate int
+	// Recording lets clients fetch clips and recordings.
+	Recording sessiontest.Recording
+	// StepFrames lets sessions be stepped, that many pictures a step; 0 does not.
+	// The results of steps can be fetched over HTTP, too.
+	StepFrames int
 	// Delay is how long after a command its effect is seen.
 	Delay time.Duration
 	// Trouble is what goes wrong from the start; PUT /_trouble changes it.
@@ -60,7 +70,7 @@ type Config struct {
 func (c *Config) Validate() error {
 	var errs []error
 	if codec, err := decode.ParseCodec(c.Codec); c.Codec != "" && (err != nil || !slices.Contains(codecs(), codec)) {
-		errs = append(errs, fmt.Errorf("codec: must be vp8, vp9 or h264, got %q", c.Codec))
+		errs = append(errs, fmt.Errorf("codec: must be vp8, vp9, h264 or av1, got %q", c.Codec))
 	}
 	if c.Width < 0 || c.Height < 0 || c.Width%2 != 0 || c.Height%2 != 0 {
 		errs = append(errs, fmt.Errorf("width, height: must be even and not negative, got %dx%d", c.Width, c.Height))
@@ -74,6 +84,18 @@ func (c *Config) Validate() error {
 	if c.Loop != "" && (c.Clip != "" || c.Codec != "" || c.Width != 0 || c.Height != 0 || c.FPS != 0 || c.Bitrate != 0) {
 		errs = append(errs, errors.New("loop: is sent as it is: clip, codec, width, height, fps and bitrate do not go with it"))
 	}
+	if _, ok := patterns()[c.Pattern]; c.Pattern != "" && !ok {
+		errs = append(errs, fmt.Errorf("pattern: must be one of %s, got %q", strings.Join(Patterns(), ", "), c.Pattern))
+	}
+	if c.Pattern != "" && c.Clip+c.Loop != "" {
+		errs = append(errs, errors.New("pattern: is shown in place of a clip or a loop"))
+	}
+	if c.StepFrames < 0 || c.StepFrames > maxStepFrames {
+		errs = append(errs, fmt.Errorf("steps: must be 0 to %d, got %d", maxStepFrames, c.StepFrames))
+	}
+	if c.StepFrames > 0 && c.Loop != "" {
+		errs = append(errs, errors.New("steps: draw their pictures: a loop does not go with them"))
+	}
 	if c.Sessions < 0 {
 		errs = append(errs, fmt.Errorf("sessions: must not be negative, got %d", c.Sessions))
 	}
@@ -83,18 +105,21 @@ func (c *Config) Validate() error {
 // maxFPS is more than any model makes.
 const maxFPS = 240
 
+// maxStepFrames is what an input of the real runtime holds.
+const maxStepFrames = 128
+
 // codecs are those that the model can encode, in the order of preference.
-func codecs() []decode.Codec { return []decode.Codec{decode.VP8, decode.VP9, decode.H264} }
+func codecs() []decode.Codec { return []decode.Codec{decode.VP8, decode.VP9, decode.H264, decode.AV1} }
 
 // complete fills in the defaults.
 func (c Config) complete() Config {
-	if c.Name == "" {
-		c.Name = "sim"
-	}
 	if codec, err := decode.ParseCodec(c.Codec); err == nil { // Validate has seen it
 		c.Codec = string(codec)
 	} else {
 		c.Codec = string(decode.VP8)
+	}
+	if c.Pattern == "" {
+		c.Pattern = defaultPattern
 	}
 	if c.FPS == 0 {
 		c.FPS = 30
@@ -108,7 +133,6 @@ func (c Config) complete() Config {
 	if c.newEncoder == nil {
 		c.newEncoder = func(e encode.Config) (encode.Encoder, error) { return ffmpeg.New(e) }
 	}
-	c.Surface = c.Surface.merge()
 	return c
 }
 
@@ -116,19 +140,24 @@ func (c Config) complete() Config {
 type Server struct {
 	cfg      Config
 	server   *sessiontest.Server
+	other    *standIn          // nil: the built-in model
 	loop     *sessiontest.Clip // nil: pictures are drawn and encoded
-	pictures pictures
+	outputs  []string          // of video
 	scene    *scene
-	canvas   *mat.Image
+	studio   *studio                   // nil with a loop; touched by show only
 	encoders map[viewed]encode.Encoder // made when first wanted
 
 	complaints pipeline.Turns // of pictures that could not be shown
 
 	frames, inputs atomic.Uint64
-	cancel         context.CancelFunc
-	wg             sync.WaitGroup
-	once           sync.Once
-	err            error // of closing
+
+	mu       sync.Mutex         // guards steppers
+	steppers map[string]*studio // by their sessions
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	once   sync.Once
+	err    error // of closing
 }
 
 // viewed is what an encoder is for.
@@ -141,15 +170,23 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, pipeline.Invalid(err)
 	}
-	s := &Server{cfg: cfg.complete(), scene: newScene(), encoders: make(map[viewed]encode.Encoder)}
+	s := &Server{cfg: cfg.complete(), scene: newScene(), encoders: map[viewed]encode.Encoder{}, steppers: map[string]*studio{}}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
+	m := s.model()
+	for _, t := range m.Tracks {
+		if t.Direction != sessiontest.SendOnly && t.Kind != sessiontest.Audio {
+			s.outputs = append(s.outputs, t.Name)
+		}
+	}
 	var err error
 	s.server, err = sessiontest.Serve(ctx, sessiontest.Config{
-		Addr: s.cfg.Addr, Model: s.model(), Codecs: s.taken(), SessionLimit: s.cfg.SessionLimit,
+		Addr: s.cfg.Addr, Model: m, Codecs: s.taken(), SessionLimit: s.cfg.SessionLimit,
 		MaxSessions: s.cfg.Sessions, Logger: s.cfg.Log,
+		Recording:   s.cfg.Recording,
+		StepResults: sessiontest.StepResults{Enabled: s.cfg.StepFrames > 0},
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -174,7 +211,7 @@ func (s *Server) sent() []string {
 
 // taken are the codecs that input tracks may have.
 func (s *Server) taken() []string {
-	return appendNew(appendNew([]string{s.cfg.Codec}, codecs()...), decode.AV1, decode.H265)
+	return appendNew([]string{s.cfg.Codec}, append(codecs(), decode.H265)...)
 }
 
 func appendNew(names []string, more ...decode.Codec) []string {
@@ -186,39 +223,22 @@ func appendNew(names []string, more ...decode.Codec) []string {
 	return names
 }
 
-// open gets at what is to be seen.
+// open gets at what there is to be.
 func (s *Server) open() error {
-	if s.cfg.Loop == "" {
-		return s.openPictures()
-	}
-	loop, err := ReadLoop(s.cfg.Loop)
-	if err != nil {
-		return pipeline.Invalid(fmt.Errorf("loop: %w", err))
-	}
-	s.loop = loop
-	return nil
-}
-
-func (s *Server) openPictures() error {
-	s.pictures = pattern{}
-	width, height := 640, 480
-	if s.cfg.Clip != "" {
-		c, err := openClip(s.cfg.Clip)
+	if s.cfg.Schema != "" {
+		other, err := readSchema(s.cfg.Schema)
 		if err != nil {
-			return pipeline.Invalid(err)
+			return pipeline.Invalid(fmt.Errorf("schema: %w", err))
 		}
-		s.pictures = c
-		width, height = c.file.Size()
-	}
-	if s.cfg.Width == 0 {
-		s.cfg.Width = encode.EvenDown(width)
-	}
-	if s.cfg.Height == 0 {
-		s.cfg.Height = encode.EvenDown(height)
+		s.other = other
 	}
 	var err error
-	if s.canvas, err = mat.New(s.cfg.Width, s.cfg.Height); err != nil {
-		return errors.Join(err, s.pictures.Close())
+	if s.cfg.Loop == "" {
+		s.studio, err = openStudio(s.cfg)
+		return err
+	}
+	if s.loop, err = ReadLoop(s.cfg.Loop); err != nil {
+		return pipeline.Invalid(fmt.Errorf("loop: %w", err))
 	}
 	return nil
 }
@@ -235,13 +255,12 @@ func (s *Server) Close() error {
 		}
 		s.wg.Wait()
 		var errs []error
-		if s.loop == nil {
-			errs = append(errs, s.pictures.Close(), s.canvas.Close())
+		if s.studio != nil {
+			errs = append(errs, s.studio.Close())
 		}
 		for _, e := range s.encoders {
 			errs = append(errs, e.Close())
 		}
-		s.scene.close()
 		s.err = errors.Join(errs...)
 	})
 	return s.err
@@ -284,11 +303,11 @@ func (s *Server) complain(err error) {
 func (s *Server) picture(t time.Duration) error {
 	var errs []error
 	drawn := false
-	for _, name := range s.cfg.Surface.Outputs {
+	for _, name := range s.outputs {
 		output := s.server.Output(name)
 		for _, d := range output.Demand() {
 			if !drawn {
-				if err := s.draw(t); err != nil {
+				if err := s.studio.draw(t, s.scene.now()); err != nil {
 					return err
 				}
 				drawn = true
@@ -304,27 +323,23 @@ func (s *Server) picture(t time.Duration) error {
 	return errors.Join(errs...)
 }
 
-func (s *Server) draw(t time.Duration) error {
-	if err := s.pictures.next(s.canvas, t); err != nil {
-		return err
-	}
-	return s.scene.draw(s.canvas.Mat())
-}
-
 func (s *Server) send(output *sessiontest.Output, d sessiontest.Demand, t time.Duration) error {
 	to := viewed{output.Track().Name, d.Codec}
 	e, err := s.encoder(to)
 	if err != nil {
 		return err
 	}
-	packets, err := e.Encode(s.canvas, t, d.Keyframe)
+	packets, err := e.Encode(s.studio.canvas, t, d.Keyframe)
 	if err != nil {
 		// The next picture gets a new encoder, which begins with a keyframe.
 		delete(s.encoders, to)
 		return errors.Join(fmt.Errorf("encode %s: %w", d.Codec, err), e.Close())
 	}
 	for _, p := range packets {
-		output.Send(sessiontest.Sample{Codec: d.Codec, Data: p.Data, PTS: p.PTS, Keyframe: p.Keyframe})
+		output.Send(sessiontest.Sample{
+			Codec: d.Codec, Data: p.Data, PTS: p.PTS, Keyframe: p.Keyframe,
+			Metadata: &sessiontest.Metadata{UserData: numbered(s.frames.Load())},
+		})
 	}
 	return nil
 }
@@ -333,8 +348,9 @@ func (s *Server) encoder(to viewed) (encode.Encoder, error) {
 	if e := s.encoders[to]; e != nil {
 		return e, nil
 	}
+	width, height := s.studio.size()
 	e, err := s.cfg.newEncoder(encode.Config{
-		Codec: decode.Codec(to.codec), Width: s.cfg.Width, Height: s.cfg.Height, FPS: s.cfg.FPS, Bitrate: s.cfg.Bitrate,
+		Codec: decode.Codec(to.codec), Width: width, Height: height, FPS: s.cfg.FPS, Bitrate: s.cfg.Bitrate,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encoder for %s: %w", to.codec, err)
@@ -355,11 +371,27 @@ func (s *Server) tell(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.server.Broadcast("state", map[string]any{
-				"current_frame": s.shown(), "current_prompt": s.scene.now().caption, "input_frames": s.inputs.Load(),
-			})
+			s.sayState()
 		}
 	}
+}
+
+// sayState broadcasts what the model does, if that is something it says.
+func (s *Server) sayState() {
+	if s.other != nil {
+		s.say(stateName, nil)
+		return
+	}
+	s.server.Broadcast(stateName, s.known())
+}
+
+// known is what the model says of itself in every state.
+func (s *Server) known() map[string]any {
+	known := map[string]any{"current_frame": int(s.shown()), "input_frames": int(s.inputs.Load())} //nolint:gosec // no stream is that long
+	if s.other == nil {
+		known["current_prompt"] = s.scene.now().caption
+	}
+	return known
 }
 
 // shown is how many pictures there have been.
@@ -368,7 +400,7 @@ func (s *Server) shown() uint64 {
 		return s.frames.Load()
 	}
 	var n uint64
-	for _, name := range s.cfg.Surface.Outputs {
+	for _, name := range s.outputs {
 		n = max(n, s.server.Output(name).Sent())
 	}
 	return n

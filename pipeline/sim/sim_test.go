@@ -146,12 +146,12 @@ func said(t *testing.T, messages iter.Seq[sdk.Message], want func(sdk.Message) b
 
 func TestCodecs(t *testing.T) {
 	t.Parallel()
-	for _, codec := range []string{"vp8", "vp9", "h264", "H264"} {
+	for _, codec := range []string{"vp8", "vp9", "h264", "H264", "av1"} {
 		t.Run(codec, func(t *testing.T) {
 			t.Parallel()
 			cfg := small()
 			cfg.Codec = codec
-			session := connect(t, serve(t, cfg), sdk.Config{})
+			session := connect(t, serve(t, cfg), sdk.Config{Codecs: []string{"h264", "vp8", "av1", "vp9"}})
 			track, err := session.Track("main_video")
 			if err != nil {
 				t.Fatal(err)
@@ -461,13 +461,17 @@ func TestServeRefuses(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		{"codec", Config{Codec: "av1"}, `codec: must be vp8, vp9 or h264, got "av1"`},
+		{"codec", Config{Codec: "h265"}, `codec: must be vp8, vp9, h264 or av1, got "h265"`},
 		{"odd size", Config{Width: 161, Height: 120}, "width, height: must be even and not negative, got 161x120"},
 		{"fps", Config{FPS: 1000}, "fps: must be 0 to 240, got 1000"},
 		{"bitrate", Config{Bitrate: -1}, "bitrate: must not be negative, got -1"},
 		{"loss", Config{Trouble: sessiontest.Trouble{Network: sessiontest.Network{Drop: 2}}}, "network: drop: must be 0 to 1, got 2"},
 		{"sessions", Config{Sessions: -1}, "sessions: must not be negative, got -1"},
 		{"loop", Config{Loop: "a.mp4", FPS: 25}, "loop: is sent as it is: clip, codec, width, height, fps and bitrate do not go with it"},
+		{"pattern", Config{Pattern: "plaid"}, `pattern: must be one of bars, gray, noise, ramp, got "plaid"`},
+		{"pattern and clip", Config{Pattern: "bars", Clip: "a.mp4"}, "pattern: is shown in place of a clip or a loop"},
+		{"steps", Config{StepFrames: 129}, "steps: must be 0 to 128, got 129"},
+		{"steps of a loop", Config{StepFrames: 1, Loop: "a.mp4"}, "steps: draw their pictures: a loop does not go with them"},
 		{"missing clip", Config{Clip: "none.mp4"}, "open none.mp4: no such file or directory"},
 	}
 	for _, tt := range tests {

@@ -1,20 +1,23 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"image/color"
+	"slices"
 	"strings"
 
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
-// Surface is what a simulated model can be asked for. The zero Surface is the
-// built-in model's: output main_video, input source, and commands that change
-// the picture.
+// Surface is what a simulated model can be asked for beyond its own: the
+// built-in model's output main_video, input source, and commands that change the
+// picture, or what the schema says.
 type Surface struct {
-	// Outputs and Inputs are names of video tracks.
+	// Outputs and Inputs are names of video tracks, in place of the built-in
+	// model's.
 	Outputs, Inputs []string
 	// Commands are taken with arguments of any type; their names and arguments
 	// are shown in the picture.
@@ -23,40 +26,70 @@ type Surface struct {
 	Messages []string
 }
 
-// merge returns the built-in surface with that of s beside it.
-func (s Surface) merge() Surface {
-	if len(s.Outputs) == 0 {
-		s.Outputs = []string{"main_video"}
-	}
-	if len(s.Inputs) == 0 {
-		s.Inputs = []string{"source"}
-	}
-	return s
-}
+// stateName is the message in which models say what they do.
+const stateName = "state"
 
 // model makes what sessiontest serves.
 func (s *Server) model() sessiontest.Model {
-	m := sessiontest.Model{
-		Name: s.cfg.Name, Description: "A simulated model: it shows a clip and changes it as it is told.",
-		Messages: []sessiontest.MessageType{stateMessage(), promptMessage()},
+	m := s.builtIn()
+	if s.other != nil {
+		m = s.other.playedBy(s)
 	}
+	m.Name = cmp.Or(s.cfg.Name, m.Name)
 	for _, name := range s.cfg.Surface.Outputs {
-		t := sessiontest.Track{Name: name, Codecs: s.sent()}
+		m.Tracks = addTrack(m.Tracks, sessiontest.Track{Name: name, Kind: sessiontest.Video})
+	}
+	for _, name := range s.cfg.Surface.Inputs {
+		m.Tracks = addTrack(m.Tracks, sessiontest.Track{Name: name, Kind: sessiontest.Video, Direction: sessiontest.SendOnly})
+	}
+	for i := range m.Tracks {
+		s.fill(&m.Tracks[i])
+	}
+	for _, name := range s.cfg.Surface.Commands {
+		m.Commands = replaceCommand(m.Commands, s.openCommand(name))
+	}
+	m.Receive = s.receive
+	if s.cfg.StepFrames > 0 {
+		m.Step, m.Ended = s.step, s.forget
+	}
+	return m
+}
+
+// builtIn is the model that there is without a schema.
+func (s *Server) builtIn() sessiontest.Model {
+	m := sessiontest.Model{
+		Name: "sim", Description: "A simulated model: it shows a clip and changes it as it is told.",
+		Messages: []sessiontest.MessageType{stateMessage(), promptMessage()}, Commands: s.commands(),
+	}
+	if len(s.cfg.Surface.Outputs) == 0 {
+		m.Tracks = append(m.Tracks, sessiontest.Track{Name: "main_video"})
+	}
+	if len(s.cfg.Surface.Inputs) == 0 {
+		m.Tracks = append(m.Tracks, sessiontest.Track{Name: "source", Direction: sessiontest.SendOnly})
+	}
+	return m
+}
+
+// addTrack adds a track that is not there yet.
+func addTrack(all []sessiontest.Track, t sessiontest.Track) []sessiontest.Track {
+	if slices.ContainsFunc(all, func(e sessiontest.Track) bool { return e.Name == t.Name }) {
+		return all
+	}
+	return append(all, t)
+}
+
+// fill gives a track what there is to send on it: the picture, or silence.
+func (s *Server) fill(t *sessiontest.Track) {
+	switch {
+	case t.Direction == sessiontest.SendOnly:
+	case t.Kind == sessiontest.Audio:
+		t.Loop = []*sessiontest.Clip{sessiontest.SilenceClip()}
+	default:
+		t.Codecs = s.sent()
 		if s.loop != nil {
 			t.Loop = []*sessiontest.Clip{s.loop}
 		}
-		m.Tracks = append(m.Tracks, t)
 	}
-	for _, name := range s.cfg.Surface.Inputs {
-		m.Tracks = append(m.Tracks, sessiontest.Track{Name: name, Direction: sessiontest.SendOnly})
-	}
-	own := s.commands()
-	for _, name := range s.cfg.Surface.Commands {
-		own = replaceCommand(own, s.openCommand(name))
-	}
-	m.Commands = own
-	m.Receive = s.receive
-	return m
 }
 
 func replaceCommand(all []sessiontest.Command, c sessiontest.Command) []sessiontest.Command {
@@ -71,7 +104,7 @@ func replaceCommand(all []sessiontest.Command, c sessiontest.Command) []sessiont
 
 func stateMessage() sessiontest.MessageType {
 	return sessiontest.MessageType{
-		Name: "state", Summary: "What the model does, once a second.",
+		Name: stateName, Summary: "What the model does, once a second.",
 		Fields: []sessiontest.Arg{
 			{Name: "current_frame", Type: sessiontest.Integer()},
 			{Name: "current_prompt", Type: sessiontest.String()},
@@ -159,7 +192,7 @@ func (s *Server) openCommand(name string) sessiontest.Command {
 			text := strings.TrimSpace(name + " " + describe(c.Args))
 			s.effect(func(st *state) { st.imagine(text) })
 			for _, message := range s.cfg.Surface.Messages {
-				if message != "state" {
+				if message != stateName {
 					s.server.Broadcast(message, c.Args)
 				}
 			}

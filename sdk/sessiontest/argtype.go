@@ -1,5 +1,7 @@
 package sessiontest
 
+import "strings"
+
 // jsonType is the JSON type of a value, in the words of the protocol.
 type jsonType string
 
@@ -96,4 +98,51 @@ func (t Type) Length(least, most int) Type {
 func (t Type) OrNull() Type {
 	t.Nullable = true
 	return t
+}
+
+// Accepts says whether v, as [Call.Args] has it, is a value of the type.
+func (t Type) Accepts(v any) bool { return t.refusal("", v) == "" }
+
+// Plain is the plainest value of the type: null where that is one, the first of
+// several that are listed, the number nearest to 0, a text no longer than it must
+// be, what is empty otherwise.
+func (t Type) Plain() any {
+	switch {
+	case t.Nullable:
+		return nil
+	case len(t.OneOf) > 0:
+		return t.OneOf[0]
+	case len(t.Choices) > 0:
+		return t.Choices[0]
+	}
+	switch t.json {
+	case integerType, numberType:
+		return t.nearestToZero()
+	case stringType:
+		return strings.Repeat("x", t.MinLength)
+	case booleanType:
+		return false
+	case arrayType:
+		return []any{}
+	case objectType:
+		record := map[string]any{}
+		for _, f := range t.Fields {
+			if f.required() {
+				record[f.Name] = f.Plain()
+			}
+		}
+		return record
+	case anyType, uploadType:
+	}
+	return nil
+}
+
+func (t Type) nearestToZero() float64 {
+	switch {
+	case t.Min != nil && *t.Min > 0:
+		return *t.Min
+	case t.Max != nil && *t.Max < 0:
+		return *t.Max
+	}
+	return 0
 }

@@ -24,6 +24,9 @@
 // its steps put out. [TestClips] are pictures that say their number, and
 // [Command.Effect] is another clip that a command brings.
 //
+// What a model says by itself a test has it say with [Server.Broadcast], and a
+// program from outside with POST /_say/TYPE and the data as the body.
+//
 // Trouble is made on demand, from a test or over HTTP. What lasts is a [Trouble]:
 // [Server.SetTrouble] sets all of it (PUT, GET and DELETE /_trouble), and a part of
 // it is set by [Server.Fail] and [Server.Delay] for answers over HTTP,

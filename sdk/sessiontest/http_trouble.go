@@ -61,3 +61,13 @@ func (s *Server) makeTrouble(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// sayMessage broadcasts a message of the model, whose data is the body.
+func (s *Server) sayMessage(w http.ResponseWriter, r *http.Request) {
+	data := map[string]any{}
+	if !decode(w, r, &data) {
+		return
+	}
+	s.Broadcast(r.PathValue("type"), data)
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -49,6 +49,18 @@ func TestTroubleOverHTTP(t *testing.T) {
 	want(t, 200, nil, "GET", srv.URL()+"/health", "")
 }
 
+func TestMessagesOverHTTP(t *testing.T) {
+	srv := sessiontest.New(t, brightness())
+	start(t, srv)
+	c := connect(t, srv, clientConfig{})
+	c.ping()
+	want(t, 204, nil, "POST", srv.URL()+"/_say/chunk_complete", `{"chunk_index": 3}`)
+	if got := describe(t, take(t, c.data, "message")); got != `chunk_complete {"chunk_index":3}` {
+		t.Errorf("got %s", got)
+	}
+	want(t, 422, nil, "POST", srv.URL()+"/_say/chunk_complete", `[3]`)
+}
+
 func TestTroubleRefusals(t *testing.T) {
 	srv := sessiontest.New(t, brightness())
 	for _, tt := range []struct{ body, want string }{
