@@ -22,10 +22,12 @@ import (
 // would miss the deadline of a jitter buffer.
 const nackInterval = 20 * time.Millisecond
 
-// Bounds of the repairs: a packet is asked for during the 200 ms in which a
-// jitter buffer may still want it, within a few keyframes' worth of packets.
+// Bounds of the repairs: a packet is asked for during the 500 ms in which a
+// jitter buffer may still want it, within a few keyframes' worth of packets. SRTP
+// has to take as old a packet: with pion's window of 64 a repair that came 65
+// packets late, which is 35 ms at 20 Mbit/s, was thrown away.
 const (
-	nackTries   = 10
+	nackTries   = 25
 	repairDepth = 4096
 )
 
@@ -142,6 +144,7 @@ func newSettings(cfg Config, logs pionLogs, relay relayDial) (webrtc.SettingEngi
 	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	s.SetIncludeLoopbackCandidate(cfg.loopback())
 	s.SetReceiveMTU(receiveMTU)
+	s.SetSRTPReplayProtectionWindow(repairDepth)
 	return s, nil
 }
 
