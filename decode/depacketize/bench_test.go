@@ -62,7 +62,7 @@ func second(codec decode.Codec) []*rtp.Packet {
 }
 
 func benchmark(b *testing.B, codec decode.Codec, packets []*rtp.Packet) {
-	buffer := jitter.New()
+	buffer := jitter.New(jitter.Config{})
 	d := newDepacketizer(b, codec, depacketize.Config{})
 	length := packets[len(packets)-1].SequenceNumber + 1
 	now := arrival

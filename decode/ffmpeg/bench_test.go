@@ -61,7 +61,7 @@ func benchClip(b testing.TB, codec decode.Codec) (path string, packets []*rtp.Pa
 // decoder, and converts each picture into dst; without dst it is let go.
 func receive(b testing.TB, codec decode.Codec, packets []*rtp.Packet, dst []byte) int {
 	b.Helper()
-	buffer := jitter.New()
+	buffer := jitter.New(jitter.Config{})
 	assembler, err := depacketize.New(codec, depacketize.Config{})
 	if err != nil {
 		b.Fatal(err)

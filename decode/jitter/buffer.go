@@ -16,16 +16,28 @@ const capacity = 4096
 // for stragglers and not for a change back.
 const strayTime = 2 * time.Second
 
+// Config is what a Buffer may know about what is in the packets.
+type Config struct {
+	// Keyframe says that a keyframe begins with a payload. A buffer that knows
+	// it goes on waiting behind the deadline of a gap, which is 200 ms at least,
+	// for a repair is as good as a keyframe: it gives the gap up when a keyframe
+	// behind it is complete, but after 500 ms in any case.
+	Keyframe func(payload []byte) bool
+}
+
 // Buffer holds packets until those before them have come or are given up. It
 // is used by one goroutine.
 type Buffer struct {
+	cfg   Config
 	wait  time.Duration
 	slots []slot
 
 	seq    sequence
 	next   int64 // to be delivered
 	noWait int64 // gaps below are not waited for
+	late   int64 // the gap that Pop found behind its deadline, and waits for
 	begins int64 // where the last restart is
+	keyframe
 
 	ssrc, oldSSRC uint32
 	changed       time.Time // when oldSSRC was left
@@ -67,12 +79,16 @@ type slot struct {
 }
 
 // New returns an empty buffer for a path whose round trip is not known yet.
-func New() *Buffer {
-	return &Buffer{wait: minWait, slots: make([]slot, capacity), begins: -1}
+func New(cfg Config) *Buffer {
+	return &Buffer{
+		cfg: cfg, wait: minWait, slots: make([]slot, capacity),
+		begins: -1, late: -1, keyframe: keyframe{first: -1},
+	}
 }
 
-// SetRTT tells the round-trip time of the path, by which the buffer waits
-// max(66 ms, 2·rtt + 20 ms) for a missing packet, but never over 500 ms.
+// SetRTT tells the round-trip time of the path. The deadline of a gap is
+// max(66 ms, 2·rtt + 20 ms) after the packet behind it came, at most 500 ms;
+// where keyframes are known, 200 ms at least.
 func (b *Buffer) SetRTT(rtt time.Duration) { b.wait = waitFor(rtt) }
 
 // Stats returns the counts so far.
@@ -126,6 +142,7 @@ func (b *Buffer) insert(p *rtp.Packet, seq int64, arrival time.Time) {
 	}
 	*b.slot(seq) = slot{state: present, restart: seq == b.begins, seq: seq, packet: p, at: arrival}
 	b.seq.advance(seq, p.SequenceNumber)
+	b.notice(p, seq)
 }
 
 // fill puts a packet where it was missed, unless it comes twice or too late.
@@ -139,6 +156,7 @@ func (b *Buffer) fill(p *rtp.Packet, seq int64, arrival time.Time) {
 	default:
 		b.stats.Reordered++
 		*s = slot{state: present, seq: seq, packet: p, at: arrival}
+		b.notice(p, seq)
 	}
 }
 
@@ -168,7 +186,7 @@ func (b *Buffer) Pop(now time.Time) (decode.Packet, bool) {
 	for b.seq.started && b.next <= b.seq.highest {
 		s := b.slot(b.next)
 		if s.state != present {
-			if b.next >= b.noWait && now.Before(s.at.Add(b.wait)) {
+			if b.waits(s, now) {
 				return decode.Packet{}, false
 			}
 			b.giveUp()
@@ -179,6 +197,71 @@ func (b *Buffer) Pop(now time.Time) (decode.Packet, bool) {
 		}
 	}
 	return decode.Packet{}, false
+}
+
+// waits says whether the gap at s is waited for.
+func (b *Buffer) waits(s *slot, now time.Time) bool {
+	if b.next < b.noWait {
+		return false
+	}
+	if !b.broken && now.Before(s.at.Add(b.deadline())) {
+		return true
+	}
+	if b.cfg.Keyframe == nil {
+		return false
+	}
+	if b.complete() {
+		b.noWait = b.first
+		return false
+	}
+	b.late = b.next
+	b.broken = b.broken || !now.Before(s.at.Add(maxWait))
+	return now.Before(s.at.Add(maxWait))
+}
+
+// deadline is how long a gap is waited for before a keyframe is asked for.
+func (b *Buffer) deadline() time.Duration {
+	if b.cfg.Keyframe == nil {
+		return b.wait
+	}
+	return max(b.wait, keyframeWait)
+}
+
+// Overdue says that Pop waits for a gap behind its deadline: a keyframe should
+// be asked for.
+func (b *Buffer) Overdue() bool { return b.gap() && b.late == b.next }
+
+// gap says that the next packet is missing, with others behind it.
+func (b *Buffer) gap() bool {
+	return b.seq.started && b.next <= b.seq.highest && b.slot(b.next).state != present
+}
+
+// Behind returns the first packet behind the gap that Pop waits for.
+func (b *Buffer) Behind() (*rtp.Packet, bool) {
+	s := b.behind()
+	if s == nil {
+		return nil, false
+	}
+	return s.packet, true
+}
+
+// Skip gives up the gap that Pop waits for, up to the packet that Behind returns.
+func (b *Buffer) Skip() {
+	if s := b.behind(); s != nil {
+		b.noWait = max(b.noWait, s.seq)
+	}
+}
+
+func (b *Buffer) behind() *slot {
+	if !b.gap() {
+		return nil
+	}
+	for seq := b.next + 1; seq <= b.seq.highest; seq++ {
+		if s := b.slot(seq); s.state == present && len(s.packet.Payload) > 0 {
+			return s
+		}
+	}
+	return nil
 }
 
 func (b *Buffer) deliver(s *slot) (decode.Packet, bool) {
@@ -197,12 +280,14 @@ func (b *Buffer) deliver(s *slot) (decode.Packet, bool) {
 		return decode.Packet{}, false
 	}
 	b.lost, b.restart = 0, false
+	b.broken = b.broken && s.seq != b.first
 	b.stats.Delivered++
 	return p, true
 }
 
-// Deadline returns when Pop, if nothing is pushed, will have a packet again: the
-// time at which it gives up the gap before it. False: the buffer is empty.
+// Deadline returns when Pop, if nothing is pushed, has something to do again: the
+// time at which the gap before it is overdue, or is given up. False: the buffer is
+// empty.
 func (b *Buffer) Deadline() (time.Time, bool) {
 	if !b.seq.started || b.next > b.seq.highest {
 		return time.Time{}, false
@@ -211,7 +296,10 @@ func (b *Buffer) Deadline() (time.Time, bool) {
 	if s.state == present || b.next < b.noWait {
 		return s.at, true
 	}
-	return s.at.Add(b.wait), true
+	if b.late == b.next {
+		return s.at.Add(maxWait), true
+	}
+	return s.at.Add(b.deadline()), true
 }
 
 // Flush gives up every gap: Pop returns all that is there.

@@ -185,7 +185,7 @@ func TestBuffer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := jitter.New()
+			b := jitter.New(jitter.Config{})
 			var got []string
 			for _, s := range tt.steps {
 				apply(b, s)
@@ -202,7 +202,7 @@ func TestBuffer(t *testing.T) {
 }
 
 func TestDeadline(t *testing.T) {
-	b := jitter.New()
+	b := jitter.New(jitter.Config{})
 	if d, ok := b.Deadline(); ok {
 		t.Errorf("empty: got %v", d)
 	}
@@ -221,7 +221,7 @@ func TestDeadline(t *testing.T) {
 
 // A buffer that nobody empties keeps the newest packets and counts the others.
 func TestOverflow(t *testing.T) {
-	b := jitter.New()
+	b := jitter.New(jitter.Config{})
 	const n = 5000
 	for i := range n {
 		apply(b, step{seq: uint16(i + 1)})
@@ -238,7 +238,7 @@ func TestOverflow(t *testing.T) {
 
 // The unwrapped numbers grow by one over many wraps.
 func TestUnwrappedSequence(t *testing.T) {
-	b := jitter.New()
+	b := jitter.New(jitter.Config{})
 	var want int64
 	for i := range 200_000 {
 		apply(b, step{seq: uint16(i), ssrc: 1})
@@ -254,7 +254,7 @@ func TestUnwrappedSequence(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	b := jitter.New()
+	b := jitter.New(jitter.Config{})
 	p := &rtp.Packet{Payload: []byte{1}}
 	got := testing.AllocsPerRun(1000, func() {
 		p.SequenceNumber++
@@ -274,7 +274,7 @@ func FuzzBuffer(f *testing.F) {
 	f.Add([]byte{255, 255, 0, 0, 0, 0, 255, 254, 0, 0, 1, 255})
 	f.Add([]byte{0, 1, 0, 128, 1, 0, 128, 2, 0, 128, 3, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {
-		b := jitter.New()
+		b := jitter.New(jitter.Config{})
 		now := start
 		next := int64(-1 << 62)
 		check := func() {

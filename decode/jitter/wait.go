@@ -13,6 +13,12 @@ const (
 	nackWait = 20 * time.Millisecond
 )
 
+// keyframeWait is how long repairs alone are hoped for, where they may come late:
+// ten NACKs on a short path. A keyframe is many packets, which can be lost too: at
+// a loss of 20 % each way, asking for one after 66 ms froze the picture twice as
+// long.
+const keyframeWait = 200 * time.Millisecond
+
 // waitFor returns how long a gap is waited for over a path of round trip rtt:
 // enough for the packet to be asked for twice.
 func waitFor(rtt time.Duration) time.Duration {

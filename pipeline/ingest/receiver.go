@@ -54,8 +54,17 @@ func (r *receiver) begin(codec decode.Codec, epoch int) error {
 	r.past = r.counts()
 	r.restart = r.started
 	r.codec, r.epoch, r.started = codec, epoch, true
-	r.buffer, r.depacketizer = jitter.New(), d
+	r.buffer, r.depacketizer = jitter.New(r.patience(codec)), d
 	return nil
+}
+
+// patience is how long gaps are waited for. Who shows damaged pictures has no use
+// for a repair that comes late.
+func (r *receiver) patience(codec decode.Codec) jitter.Config {
+	if r.onLoss == ShowLoss {
+		return jitter.Config{}
+	}
+	return jitter.Config{Keyframe: func(payload []byte) bool { return depacketize.BeginsKeyframe(codec, payload) }}
 }
 
 // pop hands every unit that is complete by now to take. A unit's data is valid
@@ -66,6 +75,9 @@ func (r *receiver) pop(now time.Time, take func(unit)) {
 	}
 	for {
 		p, ok := r.buffer.Pop(now)
+		if !ok && r.skip() {
+			continue
+		}
 		if !ok {
 			return
 		}
@@ -75,6 +87,16 @@ func (r *receiver) pop(now time.Time, take func(unit)) {
 			r.restart, r.lost = false, false
 		}
 	}
+}
+
+// skip gives up a gap in which there was no picture.
+func (r *receiver) skip() bool {
+	p, ok := r.buffer.Behind()
+	if !ok || !r.depacketizer.Follows(p) {
+		return false
+	}
+	r.buffer.Skip()
+	return true
 }
 
 // assemble returns the units that a packet completes, and notices what was lost
@@ -108,6 +130,9 @@ func (r *receiver) needKeyframe() bool { return r.started && r.depacketizer.Need
 // wantsKeyframe says that one should be asked for. A track begins with one: while
 // its first picture is arriving there is no need to ask.
 func (r *receiver) wantsKeyframe() bool {
+	if r.started && r.buffer.Overdue() {
+		return true
+	}
 	if !r.needKeyframe() {
 		return false
 	}

@@ -31,6 +31,16 @@ func losing(picture, first, last int) network {
 
 const all = 1 << 30
 
+// delayed has the second packet of a picture come later.
+func delayed(picture int, by time.Duration) network {
+	return func(i int, _ *sender, packets []sdk.Packet) []sdk.Packet {
+		if i == picture {
+			packets[1].Arrival = packets[1].Arrival.Add(by)
+		}
+		return packets
+	}
+}
+
 // before has something happen to the sender before a picture.
 func before(picture int, happen func(*sender)) func(int, *sender) {
 	return func(i int, s *sender) {
@@ -67,12 +77,9 @@ func TestReceiver(t *testing.T) {
 			}
 			return p
 		}, FreezeLoss, "0k 1 2 3 4k 5"},
-		{"a packet comes too late", "KPPPPPKP", quiet, func(i int, _ *sender, p []sdk.Packet) []sdk.Packet {
-			if i == 2 {
-				p[1].Arrival = p[1].Arrival.Add(120 * time.Millisecond)
-			}
-			return p
-		}, FreezeLoss, "0k 1 lost 6k 7"},
+		{"a packet comes behind the deadline, frozen", "KPPPPPKP", quiet, delayed(2, 120*time.Millisecond), FreezeLoss, "0k 1 2 3 4 5 6k 7"},
+		{"a packet comes behind the deadline, shown", "KPPPPPKP", quiet, delayed(2, 120*time.Millisecond), ShowLoss, "0k 1 lost 3 4 5 6k 7"},
+		{"a packet comes behind a keyframe", "KPPPPPKP", quiet, delayed(2, 300*time.Millisecond), FreezeLoss, "0k 1 lost 6k 7"},
 		{"lost in the middle, frozen", "KPPPPKP", quiet, losing(2, 1, 2), FreezeLoss, "0k 1 lost 5k 6"},
 		{"lost in the middle, shown", "KPPPPKP", quiet, losing(2, 1, 2), ShowLoss, "0k 1 lost 3 4 5k 6"},
 		{"the first packet lost", "KPPPPKP", quiet, losing(2, 0, 1), FreezeLoss, "0k 1 lost 5k 6"},
@@ -110,6 +117,27 @@ func TestReceiver(t *testing.T) {
 					t.Errorf("got  %s\nwant %s", got, tt.want)
 				}
 			})
+		}
+	}
+}
+
+// Padding that is lost between two pictures holds up nothing, where pictures are
+// numbered.
+func TestReceiverWaitsForNoPadding(t *testing.T) {
+	for _, codec := range []string{"vp8", "vp9"} {
+		s, d := newSender(t, codec), newDrive(FreezeLoss)
+		for i := range 4 {
+			d.pictures[s.timestamp] = i
+			for _, p := range s.picture(epochStart) {
+				if err := d.r.push(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.padding(epochStart) // nobody sees it
+			d.r.pop(epochStart, d.take(t))
+		}
+		if got, want := strings.Join(d.out, " "), "0k 1 2 3"; got != want {
+			t.Errorf("%s: at once came %s, want %s", codec, got, want)
 		}
 	}
 }

@@ -258,7 +258,7 @@ func TestTrackLossFreezes(t *testing.T) {
 			t.Errorf("frames (-want +got):\n%s", diff)
 		}
 		asked := r.feed.asked()
-		if len(asked) < 3 || asked[0].Sub(lost) > 100*time.Millisecond {
+		if len(asked) < 3 || asked[0].Sub(lost) > 250*time.Millisecond {
 			t.Fatalf("asked at %v, lost at %v", asked, lost)
 		}
 		for i := range asked[1:] {

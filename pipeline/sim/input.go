@@ -16,7 +16,7 @@ const keyframeInterval = 500 * time.Millisecond
 // receive takes a published track and counts its pictures: those that a decoder
 // could make something of.
 func (s *Server) receive(_ context.Context, in *sessiontest.Input) {
-	buffer := jitter.New()
+	buffer := jitter.New(jitter.Config{})
 	var units *depacketize.Depacketizer
 	var codec string
 	var asked time.Time
