@@ -16,7 +16,7 @@ FUZZTIME ?= 10s
 # and make bench, as in: make bench BENCH='-only decode'
 BENCH ?=
 
-.PHONY: help setup build run test race fuzz bench lint generate check interop dist image
+.PHONY: help setup build run test race fuzz bench soak lint generate check interop dist image
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ fuzz: setup ## every fuzz target for FUZZTIME (10s)
 bench: ## tables that compare with what people use instead
 	@scripts/setup bench
 	@$(env) go run ./scripts/bench $(BENCH)
+
+soak: ## the picture under packet loss, beside the Python client: hours, goes on where it was
+	@scripts/setup bench
+	@$(env) go run ./scripts/bench -only loss -runs 5 -for 60s -keep out/loss.jsonl $(BENCH)
 
 lint: ## gofumpt, go vet and golangci-lint, as setup ci installs them
 	@scripts/lint

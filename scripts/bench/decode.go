@@ -92,7 +92,7 @@ func decodeChild(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	buffer := jitter.New()
+	buffer := jitter.New(jitter.Config{})
 	units, err := depacketize.New(codec, depacketize.Config{})
 	if err != nil {
 		return err

@@ -20,12 +20,15 @@ import (
 
 // harness runs things in processes of their own, in turn.
 type harness struct {
-	runs int
-	dir  string // for clips, removed at the end
-	self string
+	runs    int
+	seconds time.Duration // of a run of the tables that watch for long
+	keep    string        // file of the results that such a table goes on from, "" for none
+	dir     string        // for clips, removed at the end
+	root    string        // of the repository
+	self    string
 }
 
-func newHarness(runs int) (*harness, error) {
+func newHarness(root string, runs int) (*harness, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -34,7 +37,7 @@ func newHarness(runs int) (*harness, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &harness{runs: runs, dir: dir, self: self}, nil
+	return &harness{runs: runs, dir: dir, root: root, self: self}, nil
 }
 
 func (h *harness) close() { _ = os.RemoveAll(h.dir) }
@@ -92,7 +95,7 @@ const childFlag = "-child"
 func children() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(context.Context, []string) error{
 		"decode": decodeChild, "serve": serveChild, "receive": receiveChild,
-		"exec": execChild, "work": workChild,
+		"exec": execChild, "work": workChild, "await": awaitChild, "simulate": simulateChild,
 	}
 }
 
@@ -125,9 +128,19 @@ type child struct {
 }
 
 func (h *harness) start(ctx context.Context, name string, args ...string) (*child, error) {
-	cmd := exec.CommandContext(ctx, h.self, append([]string{childFlag, name}, args...)...)
+	return h.startAt(ctx, here, name, args...)
+}
+
+func (h *harness) startAt(ctx context.Context, p place, name string, args ...string) (*child, error) {
+	return begin(p.command(ctx, h.self, append([]string{childFlag, name}, args...)...))
+}
+
+// begin starts a program that says its results as JSON.
+func begin(cmd *exec.Cmd) (*child, error) {
 	c := &child{cmd: cmd, stderr: &strings.Builder{}}
 	cmd.Stderr = c.stderr
+	cmd.WaitDelay = patience
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var err error
 	if c.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -139,6 +152,9 @@ func (h *harness) start(ctx context.Context, name string, args ...string) (*chil
 	c.stdout = json.NewDecoder(out)
 	return c, cmd.Start()
 }
+
+// patience is how long a program may take to end.
+const patience = 5 * time.Second
 
 // read waits for what the child prints next.
 func (c *child) read(v any) error {
@@ -159,9 +175,25 @@ func (c *child) stop() error {
 	return nil
 }
 
+// interrupt ends a program that does not watch its standard input.
+func (c *child) interrupt() error {
+	if err := c.cmd.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	var exit *exec.ExitError
+	if err := c.cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		return fmt.Errorf("child: %w: %s", err, c.stderr)
+	}
+	return nil
+}
+
 // call runs a child to its end and reads the one thing that it prints.
 func (h *harness) call(ctx context.Context, v any, name string, args ...string) error {
-	c, err := h.start(ctx, name, args...)
+	return h.callAt(ctx, here, v, name, args...)
+}
+
+func (h *harness) callAt(ctx context.Context, p place, v any, name string, args ...string) error {
+	c, err := h.startAt(ctx, p, name, args...)
 	if err != nil {
 		return err
 	}

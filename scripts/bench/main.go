@@ -2,6 +2,7 @@
 // in one run, and prints a table for each comparison.
 //
 //	go run ./scripts/bench [-only NAME] [-runs N]
+//	go run ./scripts/bench -only loss [-runs N] [-for TIME] [-keep FILE]
 //
 // Machines are noisy, so what counts is the ratio of two things measured in
 // turn, and its median. Whatever sends lives in a process of its own.
@@ -15,6 +16,7 @@ import (
 	"os/signal"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // bench is one table.
@@ -22,6 +24,8 @@ type bench struct {
 	name  string
 	title string
 	run   func(context.Context, *harness) (rows []row, err error)
+	// alone says that it takes long and is run only when it is named.
+	alone bool
 }
 
 // row is one line of a table: what was measured, beside what, and the bar.
@@ -33,7 +37,7 @@ type row struct {
 }
 
 func benches() []bench {
-	return []bench{decodeBench(), wireBench(), latencyBench(), graphBench(), execBench()}
+	return []bench{decodeBench(), wireBench(), latencyBench(), graphBench(), execBench(), lossBench()}
 }
 
 func main() {
@@ -42,10 +46,18 @@ func main() {
 	}
 	only := flag.String("only", "", "the name of one table: "+names())
 	runs := flag.Int("runs", 5, "measured runs of each thing")
+	seconds := flag.Duration("for", 30*time.Second, "of each run of the table loss")
+	keep := flag.String("keep", "", "`FILE` of the results of the table loss: what it has is not measured again")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := benchAll(ctx, *only, *runs); err != nil {
+	h, err := newHarness(".", *runs)
+	if err == nil {
+		h.seconds, h.keep = *seconds, *keep
+		err = h.benchAll(ctx, *only)
+		h.close()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -59,15 +71,10 @@ func names() string {
 	return strings.Join(all, ", ")
 }
 
-func benchAll(ctx context.Context, only string, runs int) error {
-	h, err := newHarness(runs)
-	if err != nil {
-		return err
-	}
-	defer h.close()
+func (h *harness) benchAll(ctx context.Context, only string) error {
 	fmt.Fprintln(os.Stdout, machine())
 	for _, b := range benches() {
-		if only != "" && b.name != only {
+		if only != b.name && (only != "" || b.alone) {
 			continue
 		}
 		rows, err := b.run(ctx, h)

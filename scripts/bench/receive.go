@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -22,37 +23,44 @@ type received struct {
 	CPU      time.Duration
 	P50, P95 time.Duration // last packet of a frame → the frame in the first stage
 	Dropped  uint64
+	Times    []int64 // of the frames in the first stage, in ns
+	End      int64   // of the run, on the same clock
 }
 
 // receiveChild runs a pipeline against a server: one track, one stage that
-// looks at every frame as BGR. Its arguments are the server's URL, the codec and
-// the number of frames.
+// looks at every frame as BGR. Its arguments are the server's URL, the codecs,
+// and the number of frames or the time from the first one on.
 func receiveChild(ctx context.Context, args []string) error {
-	frames, err := strconv.Atoi(args[2])
-	if err != nil {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	codecs := strings.Split(args[1], ",")
+	look := &looker{enough: stop}
+	frames, err := strconv.ParseUint(args[2], 10, 32)
+	if err == nil {
+		frames += startFrames
+	} else if look.watch, err = time.ParseDuration(args[2]); err != nil {
 		return err
 	}
 	reg := pipeline.NewRegistry()
 	ingest.Register(reg)
-	look := &looker{}
 	pipeline.RegisterStage(reg, pipeline.StageKind[struct{}]{Name: "look", New: func(pipeline.Env, struct{}) (pipeline.Stage, error) {
 		return look, nil
 	}})
 	s := session.New(session.Config{
 		Spec:   config.Session{Name: "main", URL: args[0], Local: true, Wait: 10 * time.Second, OnExit: "end"},
-		Codecs: []string{args[1]}, Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{},
+		Codecs: codecs, Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{},
 	})
 	if err := s.Open(ctx); err != nil {
 		return err
 	}
 	g, err := graph.Build(graph.Config{
-		Spec: lookSpec(reg, args[1]), MaxFrames: uint64(frames + startFrames),
+		Spec: lookSpec(reg, codecs), MaxFrames: frames,
 		Session: func(string) pipeline.Session { return s },
 	})
 	if err != nil {
 		return errors.Join(err, s.Close(ctx))
 	}
-	err = g.Run(ctx)
+	err = g.Run(watching)
 	got := look.result()
 	for _, n := range g.Stats().Sources {
 		for _, d := range n.Dropped {
@@ -62,11 +70,11 @@ func receiveChild(ctx context.Context, args []string) error {
 	return errors.Join(err, s.Close(ctx), tell(got))
 }
 
-func lookSpec(reg *pipeline.Registry, codec string) *config.Spec {
+func lookSpec(reg *pipeline.Registry, codecs []string) *config.Spec {
 	source, _ := reg.Source("track")
 	stage, _ := reg.Stage("look")
 	cfg := source.NewConfig().(*ingest.TrackConfig) //nolint:errcheck // the registry makes nothing else
-	cfg.Track, cfg.Codecs = "main_video", []string{codec}
+	cfg.Track, cfg.Codecs = "main_video", codecs
 	return &config.Spec{
 		Name: "look", MaxInFlight: 2,
 		Sources: []config.Source{{Name: "cam", Type: source, Config: cfg, Session: "main"}},
@@ -79,13 +87,18 @@ func lookSpec(reg *pipeline.Registry, codec string) *config.Spec {
 
 // looker looks at frames, and at the clock.
 type looker struct {
+	watch  time.Duration // from the first frame on, 0 for as long as frames come
+	enough func()        // ends the run
 	frames int
 	begun  time.Duration // CPU time when start-up was over
 	cpu    time.Duration
 	waits  []time.Duration
+	since  time.Time // of the first frame
+	times  []int64   // of the frames since then
 }
 
 func (l *looker) Process(_ context.Context, f *pipeline.Frame) error {
+	l.note(time.Now())
 	wait := time.Since(f.Arrival)
 	m, err := mat.View(f)
 	if err != nil {
@@ -103,6 +116,22 @@ func (l *looker) Process(_ context.Context, f *pipeline.Frame) error {
 	return nil
 }
 
+// note takes down when a frame came. The first one begins a watch.
+func (l *looker) note(now time.Time) {
+	if l.since.IsZero() {
+		l.since = now
+		if l.watch > 0 {
+			time.AfterFunc(l.watch, l.enough)
+		}
+	}
+	if at := now.Sub(l.since); l.watch == 0 || at <= l.watch {
+		l.times = append(l.times, int64(at))
+	}
+}
+
 func (l *looker) result() received {
-	return received{Frames: len(l.waits), CPU: l.cpu, P50: quantile(l.waits, 0.5), P95: quantile(l.waits, 0.95)}
+	return received{
+		Frames: len(l.waits), CPU: l.cpu, P50: quantile(l.waits, 0.5), P95: quantile(l.waits, 0.95),
+		Times: l.times, End: int64(l.watch),
+	}
 }
