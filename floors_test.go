@@ -52,6 +52,8 @@ var house = map[string]room{
 	"sinks/discard":              {floor: 3, pure: true},
 	"sinks/jsonl":                {floor: 3, pure: true},
 	"sinks/log":                  {floor: 3, pure: true},
+	"sinks/webhook":              {floor: 3, pure: true},
+	"sinks/nats":                 {floor: 3, pure: true},
 	"pipeline/graph":             {floor: 3, pure: true},
 	"pipeline/ingest":            {floor: 3},
 	"pipeline/plan":              {floor: 3, pure: true},

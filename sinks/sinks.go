@@ -12,6 +12,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/sinks/publish"
 	"github.com/reactorpipe/reactorpipe/sinks/record"
 	"github.com/reactorpipe/reactorpipe/sinks/snapshot"
+	"github.com/reactorpipe/reactorpipe/sinks/webhook"
 )
 
 // Register adds all of them to r.
@@ -24,4 +25,5 @@ func Register(r *pipeline.Registry) {
 	publish.Register(r)
 	record.Register(r)
 	snapshot.Register(r)
+	webhook.Register(r)
 }
