@@ -61,6 +61,7 @@ var house = map[string]room{
 	"pipeline/session":           {floor: 3, pure: true},
 	"pipeline/sim":               {floor: 3},
 	"pipeline/pipetest":          {floor: 4},
+	"pipeline/rehearsal":         {floor: 4, pure: true},
 	"pipeline/doctor":            {floor: 4},
 	"stages":                     {floor: 4},
 	"sinks":                      {floor: 4},

@@ -61,7 +61,11 @@ type Origin struct {
 // Set annotates f with v, in the name of the stage that f is lent to. Positions
 // in v are in the pixels of f. v belongs to the frame from here on and is never
 // changed again: to change an annotation, copy it and set the copy.
-func Set[T any](f *Frame, k *Kind[T], v T) {
+func Set[T any](f *Frame, k *Kind[T], v T) { SetAny(f, k, v) }
+
+// SetAny is [Set] for callers that know a kind by its name only. v has the type
+// that k.Type says.
+func SetAny(f *Frame, k AnyKind, v any) {
 	f.annotations = append(f.annotations, annotation{
 		stage: f.holder, kind: k, value: k.move(v, f.geometry.Inverse()),
 	})

@@ -86,7 +86,7 @@ func TestHelp(t *testing.T) {
 		for _, found := range regexp.MustCompile(`(?m)^  ([a-z]+) +[A-Z]`).FindAllStringSubmatch(v.out.String(), -1) {
 			commands = append(commands, found[1])
 		}
-		want := []string{"completion", "doctor", "env", "gen", "health", "help", "init", "list", "man", "model", "plan", "run", "schema", "send", "sim", "token", "validate", "version"}
+		want := []string{"completion", "doctor", "env", "gen", "health", "help", "init", "list", "man", "model", "plan", "run", "schema", "send", "sim", "test", "token", "validate", "version"}
 		if diff := cmp.Diff(commands, want); diff != "" {
 			t.Errorf("%q: %s", args, diff)
 		}

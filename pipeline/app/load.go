@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/rehearsal"
 )
 
 // fileFlags change what the files say.
@@ -124,7 +125,7 @@ func (p *program) parse(path string, text []byte, f fileFlags) (*config.Spec, er
 	return config.Parse(path, text, p.registry, opt)
 }
 
-// pipelineFiles replaces folders by the YAML files in them.
+// pipelineFiles replaces folders by the YAML files in them, tests excepted.
 func pipelineFiles(args []string) ([]string, error) {
 	var paths []string
 	for _, arg := range args {
@@ -141,6 +142,10 @@ func pipelineFiles(args []string) ([]string, error) {
 		found, err := yamlFiles(arg)
 		if err != nil {
 			return nil, &configError{err}
+		}
+		found = slices.DeleteFunc(found, rehearsal.IsTestFile)
+		if len(found) == 0 {
+			return nil, &configError{fmt.Errorf("%s: no pipelines in this folder, only their tests", arg)}
 		}
 		paths = append(paths, found...)
 	}

@@ -86,7 +86,7 @@ func (p *program) command() *cobra.Command {
 		return unknownCommand(c, args[0])
 	}
 	root.SetFlagErrorFunc(wrongFlag)
-	commands := []*cobra.Command{p.runCommand(), p.validateCommand(), p.planCommand(), p.initCommand(), p.listCommand(), p.schemaCommand(), p.sendCommand(), p.healthCommand(), p.simCommand(), p.modelCommand(), p.genCommand(), p.tokenCommand(), p.doctorCommand(), p.envCommand(), p.manCommand(), p.versionCommand()}
+	commands := []*cobra.Command{p.runCommand(), p.validateCommand(), p.planCommand(), p.testCommand(), p.initCommand(), p.listCommand(), p.schemaCommand(), p.sendCommand(), p.healthCommand(), p.simCommand(), p.modelCommand(), p.genCommand(), p.tokenCommand(), p.doctorCommand(), p.envCommand(), p.manCommand(), p.versionCommand()}
 	root.AddCommand(commands...)
 	offerCompletions(commands)
 	return root

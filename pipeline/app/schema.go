@@ -4,10 +4,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/rehearsal"
 )
 
 func (p *program) schemaCommand() *cobra.Command {
-	return &cobra.Command{
+	tests := false
+	c := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of a pipeline's file, for editors",
 		Long: "Print the JSON Schema of a pipeline's file, for editors:\n\n" +
@@ -18,7 +20,12 @@ func (p *program) schemaCommand() *cobra.Command {
 			"reactorpipe it has the settings, their types and defaults, but no descriptions.",
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			schema, err := config.Describe(p.registry, config.ShippedTexts()).Schema()
+			texts := config.ShippedTexts()
+			document := config.Describe(p.registry, texts).Schema
+			if tests {
+				document = func() ([]byte, error) { return config.Schema(rehearsal.Title, rehearsal.Describe(texts)) }
+			}
+			schema, err := document()
 			if err != nil {
 				return err
 			}
@@ -26,4 +33,6 @@ func (p *program) schemaCommand() *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().BoolVar(&tests, "tests", false, "print that of a file of tests instead: NAME_test.yaml")
+	return c
 }

@@ -126,6 +126,12 @@ func Describe(reg *pipeline.Registry, texts Texts) *Reference {
 	return r
 }
 
+// DescribeKeys tells what a map may hold that is read into v, a struct: the
+// fields of a [Document], for one.
+func DescribeKeys(v any, texts Texts) []Field {
+	return describer{texts}.fields(reflect.ValueOf(v), "")
+}
+
 // describer turns Go's types into forms.
 type describer struct{ texts Texts }
 

@@ -14,7 +14,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
-	"github.com/reactorpipe/reactorpipe/pipeline/expr"
 )
 
 // mostFile is the largest file that is read, in bytes.
@@ -77,28 +76,6 @@ func Parse(path string, text []byte, reg *pipeline.Registry, opt Options) (*Spec
 
 func newDecoder(m *mistakes) *decoder {
 	return &decoder{mistakes: m, expanded: make(map[*yaml.Node]expansion), broken: make(map[*yaml.Node]bool)}
-}
-
-// Decode reads the configuration of one kind from a text, as a `config:` of a
-// file is read, into a pointer to it, and validates it. Its expressions are
-// compiled for scope. name stands for the file in messages.
-func Decode(name string, text []byte, cfg any, scope *expr.Scope) error {
-	m := &mistakes{path: name, flags: make(map[*yaml.Node]string)}
-	if len(bytes.TrimSpace(text)) == 0 {
-		text = []byte("{}")
-	}
-	if root := parse(m, text); root != nil {
-		c := &component{decoder: newDecoder(m)}
-		c.into(root, cfg)
-		if len(m.all) == 0 {
-			c.validate(cfg)
-			c.check(scope)
-		}
-		if len(m.all) == 0 {
-			c.checkItself(cfg, scope)
-		}
-	}
-	return m.err()
 }
 
 // parse returns the map that a file is, or nil with a mistake.

@@ -41,6 +41,19 @@ func (r *Reference) Schema() ([]byte, error) {
 		properties[section].(object)["propertyNames"] = object{"pattern": nodeName.String()}
 	}
 	properties["name"].(object)["pattern"] = orVariable(pipelineName.String())
+	return encode(root)
+}
+
+// Schema returns a JSON Schema (draft 7) of a map with these fields and no
+// other.
+func Schema(title string, fields []Field) ([]byte, error) {
+	root := keys(fields)
+	root["$schema"] = "http://json-schema.org/draft-07/schema#"
+	root["title"] = title
+	return encode(root)
+}
+
+func encode(root object) ([]byte, error) {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
@@ -214,6 +227,8 @@ func (f Form) schema() object {
 		return o
 	case "text":
 		return text()
+	case "anything":
+		return object{}
 	}
 	return f.scalar()
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -153,4 +154,60 @@ func (s Sink) ActualQueue() pipeline.Queue {
 		return *s.Queue
 	}
 	return s.Type.Queue
+}
+
+// Scope returns what names mean in the expressions of a stage or a sink.
+func (s *Spec) Scope(node string) *expr.Scope {
+	scope := &expr.Scope{Stages: make(map[string][]pipeline.AnyKind)}
+	root := s.collect(node, scope.Stages)
+	delete(scope.Stages, node)
+	for _, source := range s.Sources {
+		if !source.Type.Messages {
+			continue
+		}
+		scope.Messages = append(scope.Messages, source.Name)
+		if source.Name == root {
+			scope.Self = root
+		}
+	}
+	for _, stage := range s.Stages {
+		if _, upstream := scope.Stages[stage.Name]; !upstream {
+			scope.Elsewhere = append(scope.Elsewhere, stage.Name)
+		}
+	}
+	return scope
+}
+
+// collect adds a stage and those upstream of it to stages, with what they set.
+// It returns the source that they come from.
+func (s *Spec) collect(name string, stages map[string][]pipeline.AnyKind) (root string) {
+	node := s.node(name)
+	if node == nil {
+		return name
+	}
+	if i := slices.IndexFunc(s.Stages, func(stage Stage) bool { return stage.Name == name }); i >= 0 {
+		if _, seen := stages[name]; seen {
+			return ""
+		}
+		stages[name] = s.Stages[i].Sets
+	}
+	for _, with := range node.With {
+		s.collect(with, stages)
+	}
+	return s.collect(node.From, stages)
+}
+
+// node returns what the stage or sink of that name has in common with others.
+func (s *Spec) node(name string) *Node {
+	for i := range s.Stages {
+		if s.Stages[i].Name == name {
+			return &s.Stages[i].Node
+		}
+	}
+	for i := range s.Sinks {
+		if s.Sinks[i].Name == name {
+			return &s.Sinks[i].Node
+		}
+	}
+	return nil
 }

@@ -39,6 +39,24 @@ const (
 // String returns the value of the metrics' label.
 func (s skip) String() string { return [...]string{"rate", "when", "absent", "bypassed"}[s] }
 
+// DropReasons are the words for why a node gives frames up.
+func DropReasons() []string {
+	words := make([]string, reasons)
+	for r := range reasons {
+		words[r] = r.String()
+	}
+	return words
+}
+
+// SkipReasons are the words for why frames pass a node by.
+func SkipReasons() []string {
+	words := make([]string, skips)
+	for s := range skips {
+		words[s] = s.String()
+	}
+	return words
+}
+
 // counts is what a node counts of itself.
 type counts struct {
 	in, out, errors, panics atomic.Uint64

@@ -70,6 +70,12 @@ func (s *Session) Check(name string, args map[string]any) error {
 	if schema == nil {
 		return nil
 	}
+	return CheckCommand(schema, name, args)
+}
+
+// CheckCommand compares a command with a model's schema, as
+// [pipeline.Session].Check says.
+func CheckCommand(schema *sdk.Schema, name string, args map[string]any) error {
 	return pipeline.Invalid(schema.Check(name, references(args), isComputed))
 }
 

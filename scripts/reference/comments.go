@@ -91,7 +91,7 @@ func readTypes(texts map[string]string, path string, d *ast.GenDecl) {
 			doc = d.Doc
 		}
 		text, _, _ := strings.Cut(about(doc), "\n\n") // what follows is for programmers
-		texts[name] = withoutName(text, t.Name.Name, strings.ToLower(t.Name.Name))
+		texts[name] = withoutName(text, capital(t.Name.Name), strings.ToLower(t.Name.Name))
 		readFields(texts, name, t.Type)
 	}
 }

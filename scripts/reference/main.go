@@ -1,5 +1,5 @@
 // Command reference writes what is made of the configuration structs and the
-// comments on them: docs/reference, configs/pipeline.schema.json, and the texts
+// comments on them: docs/reference, the schemas in configs, and the texts
 // that the program has with it for `reactorpipe schema`. Its argument is the
 // folder of the module. make generate runs it.
 package main
@@ -14,6 +14,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/ingest"
+	"github.com/reactorpipe/reactorpipe/pipeline/rehearsal"
 	"github.com/reactorpipe/reactorpipe/sinks"
 	"github.com/reactorpipe/reactorpipe/stages"
 )
@@ -56,10 +57,15 @@ func generate(root string) (map[string][]byte, error) {
 	source := newComments(root)
 	reg := shipped()
 	ref := config.Describe(reg, source.text)
+	tests := rehearsal.Describe(source.text)
 	if err := source.err(); err != nil {
 		return nil, err
 	}
 	schema, err := ref.Schema()
+	if err != nil {
+		return nil, err
+	}
+	testSchema, err := config.Schema(rehearsal.Title, tests)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +74,9 @@ func generate(root string) (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string][]byte{
-		"configs/pipeline.schema.json": schema,
-		"pipeline/config/texts.json":   append(texts, '\n'),
+		"configs/pipeline.schema.json":      schema,
+		"configs/pipeline_test.schema.json": testSchema,
+		"pipeline/config/texts.json":        append(texts, '\n'),
 	}
-	return files, pages(files, root, reg, ref)
+	return files, pages(files, root, reg, ref, tests)
 }

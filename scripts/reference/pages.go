@@ -36,12 +36,13 @@ func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", ar
 func (p *page) paragraph(format string, args ...any) { p.line(format+"\n", args...) }
 
 // pages adds the pages of the reference to files.
-func pages(files map[string][]byte, root string, reg *pipeline.Registry, ref *config.Reference) error {
+func pages(files map[string][]byte, root string, reg *pipeline.Registry, ref *config.Reference, tests []config.Field) error {
 	for name, write := range map[string]func(*page){
-		"file.md":    func(p *page) { p.file(ref) },
+		"file.md":    func(p *page) { p.file(ref, tests) },
 		"sources.md": func(p *page) { p.sources(reg, ref) },
 		"stages.md":  func(p *page) { p.stages(reg, ref) },
 		"sinks.md":   func(p *page) { p.sinks(reg, ref) },
+		"tests.md":   func(p *page) { p.tests(tests) },
 	} {
 		p := &page{root: root}
 		p.WriteString(generated)
@@ -54,7 +55,7 @@ func pages(files map[string][]byte, root string, reg *pipeline.Registry, ref *co
 	return nil
 }
 
-func (p *page) file(ref *config.Reference) {
+func (p *page) file(ref *config.Reference, tests []config.Field) {
 	p.paragraph("# The file")
 	p.paragraph("A pipeline is one YAML file. Its [sources](sources.md) yield frames, its [stages](stages.md) work on " +
 		"them, its [sinks](sinks.md) send them, or what was seen in them, out of the program.")
@@ -78,13 +79,25 @@ func (p *page) file(ref *config.Reference) {
 	p.table(ref.Sink)
 	p.paragraph("%s", strings.TrimSpace(expressions))
 	p.paragraph("%s", strings.TrimSpace(reload))
-	p.types(ref)
+	p.types(ref, tests)
 }
 
-// types explains each type that a key of the file or of a kind has.
-func (p *page) types(ref *config.Reference) {
+func (p *page) tests(fields []config.Field) {
+	p.paragraph("# Tests")
+	p.paragraph("`NAME_test.yaml` holds the tests of the pipeline `NAME.yaml`; `reactorpipe test` runs them. " +
+		"[Testing pipelines](../testing.md) says how to write them.")
+	p.table(fields)
+	p.paragraph("Keys that are not listed are refused. Nothing is expanded in a file of tests: its `env` is what `${NAME}` " +
+		"stands for in the pipeline. Files are looked for beside the file of tests. `reactorpipe schema --tests` prints " +
+		"all of this as a JSON Schema, for editors:")
+	p.paragraph("```yaml\n# yaml-language-server: $schema=pipeline_test.schema.json\n```")
+}
+
+// types explains each type that a key of the file, of a kind or of a file of
+// tests has.
+func (p *page) types(ref *config.Reference, tests []config.Field) {
 	texts := map[string]string{}
-	for _, fields := range [][]config.Field{ref.File, ref.Session, ref.Source, ref.Stage, ref.Sink} {
+	for _, fields := range [][]config.Field{ref.File, ref.Session, ref.Source, ref.Stage, ref.Sink, tests} {
 		collect(texts, fields)
 	}
 	for _, kinds := range [][]config.Kind{ref.Sources, ref.Stages, ref.Sinks} {

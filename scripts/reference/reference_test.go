@@ -15,6 +15,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/examples/lookback/lookback"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/rehearsal"
 )
 
 const root = "../.."
@@ -87,6 +88,11 @@ func asJSON(t *testing.T, text string) any {
 func TestEveryPipelineInTheRepositoryFitsTheSchema(t *testing.T) {
 	reg := withForeign()
 	schema := schemaOf(t, reg)
+	generated, err := generate(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := parseSchema(t, generated["configs/pipeline_test.schema.json"])
 	var files []string
 	for _, pattern := range []string{"configs/*.yaml", "examples/*/*.yaml", "scripts/interop/pipelines/*.yaml", folder + "/examples/*/*.yaml"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
@@ -100,6 +106,10 @@ func TestEveryPipelineInTheRepositoryFitsTheSchema(t *testing.T) {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
+			}
+			schema := schema
+			if rehearsal.IsTestFile(file) {
+				schema = tests
 			}
 			for _, wrong := range schema.validate(asJSON(t, string(text))) {
 				t.Error(wrong)
