@@ -60,15 +60,15 @@ var house = map[string]room{
 	"pipeline/scaffold":          {floor: 3, pure: true},
 	"pipeline/session":           {floor: 3, pure: true},
 	"pipeline/sim":               {floor: 3},
+	"pipeline/traces":            {floor: 3, pure: true},
 	"pipeline/pipetest":          {floor: 4},
 	"pipeline/rehearsal":         {floor: 4, pure: true},
 	"pipeline/doctor":            {floor: 4},
+	"pipeline/traces/tracestest": {floor: 4, pure: true},
 	"stages":                     {floor: 4},
 	"sinks":                      {floor: 4},
 	"pipeline/app":               {floor: 5},
 	"cmd/reactorpipe":            {floor: 6},
-	"pipeline/traces":            {floor: 3, pure: true},
-	"pipeline/traces/tracestest": {floor: 4, pure: true},
 }
 
 // grounds are the trees around the house: modules and programs of their own,

@@ -46,8 +46,18 @@ type pipelineMetrics struct {
 	running, stuck, ready, sent, playing *prometheus.Desc
 }
 
+// What comes of a new version of a file.
+const (
+	reloadDone    = "done"
+	reloadRefused = "refused"
+)
+
 // watch shows the pipelines of s from here on.
 func (m *metrics) watch(s *supervisor) {
+	for _, p := range s.pipelines { // each is a series from the start
+		m.reloads.WithLabelValues(p.name, reloadDone)
+		m.reloads.WithLabelValues(p.name, reloadRefused)
+	}
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("reactorpipe_"+name, help, append([]string{"pipeline"}, labels...), nil)
 	}

@@ -37,9 +37,9 @@ func (l *line) reload(ctx context.Context, spec *config.Spec) (graph.Changes, er
 
 // reloaded counts what came of a new version of a pipeline's file.
 func (m *metrics) reloaded(pipeline string, err error) {
-	result := "done"
+	result := reloadDone
 	if err != nil {
-		result = "refused"
+		result = reloadRefused
 	}
 	m.reloads.WithLabelValues(pipeline, result).Inc()
 }
