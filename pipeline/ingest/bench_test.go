@@ -45,7 +45,7 @@ func BenchmarkReceive(b *testing.B) {
 			}
 		}
 	}
-	source.track = f
+	source.feed = f
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)

@@ -13,7 +13,7 @@ import (
 // Frames are the decoded pictures of one track, one at a time, for programs
 // without a pipeline.
 type Frames struct {
-	source *trackSource
+	source trackSource
 	frame  *pipeline.Frame
 	err    error
 }

@@ -13,7 +13,8 @@ import (
 // receiver makes access units of a track's packets, over changes of codec and
 // of connection. It is a state machine: its driver tells it the time.
 type receiver struct {
-	onLoss OnLoss
+	onLoss  OnLoss
+	repairs bool // what is missing may come again
 
 	codec        decode.Codec
 	epoch        int
@@ -61,7 +62,7 @@ func (r *receiver) begin(codec decode.Codec, epoch int) error {
 // patience is how long gaps are waited for. Who shows damaged pictures has no use
 // for a repair that comes late.
 func (r *receiver) patience(codec decode.Codec) jitter.Config {
-	if r.onLoss == ShowLoss {
+	if r.onLoss == ShowLoss || !r.repairs {
 		return jitter.Config{}
 	}
 	return jitter.Config{Keyframe: func(payload []byte) bool { return depacketize.BeginsKeyframe(codec, payload) }}

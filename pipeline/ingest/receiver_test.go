@@ -181,7 +181,7 @@ type drive struct {
 }
 
 func newDrive(onLoss OnLoss) *drive {
-	return &drive{r: &receiver{onLoss: onLoss}, pictures: map[uint32]int{}}
+	return &drive{r: &receiver{onLoss: onLoss, repairs: true}, pictures: map[uint32]int{}}
 }
 
 func (d *drive) arrive(packets ...sdk.Packet) { d.packets = append(d.packets, packets...) }

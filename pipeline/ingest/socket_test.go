@@ -48,7 +48,7 @@ func connect(t *testing.T, srv *sessiontest.Server, cfg sdk.Config) *sdk.Session
 }
 
 // receiving is a source on a session.
-func receiving(t *testing.T, s *sdk.Session, onLoss OnLoss) *trackSource {
+func receiving(t *testing.T, s *sdk.Session, onLoss OnLoss) trackSource {
 	t.Helper()
 	cfg := defaultTrack()
 	cfg.Track, cfg.OnLoss = "main_video", onLoss
@@ -205,7 +205,7 @@ func TestTrackNames(t *testing.T) {
 		{"sound", `track "sound": the model does not send video on it`},
 	}
 	for _, tt := range tests {
-		source, err := NewTrack(pipeline.Env{Name: "cam", Session: liveSession{live: s}}, TrackConfig{Track: tt.track})
+		source, err := NewTrack(pipeline.Env{Name: "cam", Log: slog.New(slog.DiscardHandler), Session: liveSession{live: s}}, TrackConfig{Track: tt.track})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestTrackNames(t *testing.T) {
 
 // A session that is only not up is no mistake in the file.
 func TestTrackOfASessionThatIsNotReady(t *testing.T) {
-	source, err := NewTrack(pipeline.Env{Session: liveSession{err: pipeline.ErrNotReady}}, TrackConfig{})
+	source, err := NewTrack(pipeline.Env{Log: slog.New(slog.DiscardHandler), Session: liveSession{err: pipeline.ErrNotReady}}, TrackConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,49 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
-	"time"
 
-	"github.com/reactorpipe/reactorpipe/decode"
-	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
-// trackSource receives, decodes and yields the frames of one track. Packets are
-// taken by a goroutine of its own, so that neither decoding nor the graph holds
-// them up; pictures are decoded by whoever calls Read.
-type trackSource struct {
-	name       string
-	cfg        TrackConfig
-	log        *slog.Logger
-	open       func() (feed, error)
-	newDecoder func(ffmpeg.Config) (decode.Decoder, error)
+// trackSource is the source of a track of a session.
+type trackSource struct{ *liveSource }
 
-	start  sync.Once
-	cancel context.CancelFunc
-	done   chan struct{} // closed when nobody receives any more
-
-	track      feed // set by start
-	units      *queue
-	keyframes  pipeline.Turns // of requests
-	complaints pipeline.Turns // of the log
-	tally      tally
-
-	// Touched by Read and, after it, Close.
-	decoder decode.Decoder
-	codec   decode.Codec
-	pending []*pipeline.Frame
-	times   timeline
-	seq     uint64
-	mark    pipeline.Reason // for the next frame
-}
-
-var (
-	_ pipeline.Source         = (*trackSource)(nil)
-	_ pipeline.SessionUser    = (*trackSource)(nil)
-	_ pipeline.CountingSource = (*trackSource)(nil)
-)
+var _ pipeline.SessionUser = trackSource{}
 
 // liver is the session as this package needs it: what pipeline/session makes.
 type liver interface {
@@ -74,184 +40,27 @@ func NewTrack(env pipeline.Env, cfg TrackConfig) (pipeline.Source, error) {
 	}), nil
 }
 
-func newTrackSource(name string, log *slog.Logger, cfg TrackConfig, open func() (feed, error)) *trackSource {
-	return &trackSource{
-		name: name, cfg: cfg, log: log, open: open,
-		newDecoder: ffmpeg.NewDecoder,
-		units:      newQueue(), cancel: func() {}, done: make(chan struct{}),
-		tally: tally{made: time.Now()},
-	}
+func newTrackSource(name string, log *slog.Logger, cfg TrackConfig, open func() (feed, error)) trackSource {
+	return trackSource{newLiveSource(name, log, liveConfig{
+		kind: "track", from: cfg.Track, onLoss: cfg.OnLoss, repairs: true, Decoding: cfg.Decoding,
+	}, open)}
 }
 
 // SessionReady finds the track.
-func (s *trackSource) SessionReady(context.Context) error {
+func (s trackSource) SessionReady(context.Context) error {
 	_, err := s.open()
 	return err
 }
 
-// Read waits for the next picture.
-func (s *trackSource) Read(ctx context.Context) (*pipeline.Frame, error) {
-	if err := s.begin(); err != nil {
-		return nil, err
-	}
-	for len(s.pending) == 0 {
-		u, err := s.units.pop(ctx)
-		if err != nil {
-			return nil, err
-		}
-		err = s.decode(u)
-		s.units.recycle(u)
-		if err != nil {
-			return nil, err
-		}
-	}
-	f := s.pending[0]
-	s.pending = append(s.pending[:0], s.pending[1:]...)
-	return f, nil
-}
-
-// begin starts to receive, once.
-func (s *trackSource) begin() error {
-	var err error
-	s.start.Do(func() {
-		if s.track, err = s.open(); err != nil {
-			close(s.done)
-			s.units.close(err)
-			return
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		s.cancel = cancel
-		go func() {
-			defer close(s.done)
-			s.units.close(s.receive(ctx))
-		}()
-	})
-	return err
-}
-
-// Live is true: a model does not wait.
-func (s *trackSource) Live() bool { return true }
-
-// Counts returns what came and what became of it.
-func (s *trackSource) Counts() pipeline.SourceCounts { return s.tally.counts() }
-
-// Close ends receiving and frees the decoder. Nobody may be in Read; later ones
-// fail.
-func (s *trackSource) Close() error {
-	s.start.Do(func() { close(s.done) })
-	s.cancel()
-	<-s.done
-	s.units.clear(errClosed)
-	var errs []error
-	for _, f := range s.pending {
-		errs = append(errs, f.Release())
-	}
-	s.pending = nil
-	return errors.Join(append(errs, s.closeDecoder())...)
-}
-
-// errClosed answers who reads from a source that is closed.
-var errClosed = errors.New("the source is closed")
-
-func (s *trackSource) closeDecoder() error {
-	if s.decoder == nil {
-		return nil
-	}
-	err := s.decoder.Close()
-	s.decoder = nil
-	return err
-}
-
-// decode makes frames of a unit. One that cannot be decoded is left out.
-func (s *trackSource) decode(u *unit) error {
-	if err := s.prepare(u); err != nil {
-		return err
-	}
-	u.PTS = s.times.at(u.RTPTime, u.Codec.ClockRate(), u.Arrival)
-	u.Waiting = time.Since(u.Arrival)
-	pictures, err := s.decoder.Decode(&u.AccessUnit)
-	for _, p := range pictures {
-		s.pending = append(s.pending, s.frame(p))
-	}
-	s.tally.decoded.Add(uint64(len(pictures)))
-	if errors.Is(err, decode.ErrRequired) {
-		return pipeline.Invalid(err)
-	}
+// output finds a track that the model sends video on. A name that the model
+// does not have is a mistake in the file.
+func output(s *sdk.Session, name string) (feed, error) {
+	t, err := s.Track(name)
 	if err != nil {
-		s.fail(err)
+		return nil, pipeline.Invalid(err)
 	}
-	return nil
-}
-
-// fail notes a unit that could not be decoded.
-func (s *trackSource) fail(err error) {
-	s.tally.undecodable.Add(1)
-	s.interrupt(pipeline.Loss)
-	now := time.Now()
-	if errors.Is(err, decode.ErrNeedKeyframe) {
-		s.requestKeyframe(now)
-		return
+	if t.Kind() != sdk.Video || t.Direction() != sdk.ReceiveOnly {
+		return nil, pipeline.Invalid(fmt.Errorf("track %q: the model does not send video on it", name))
 	}
-	s.complain(now, "access unit not decoded", err)
-}
-
-// complaintInterval is how often trouble with what comes is logged.
-const complaintInterval = 10 * time.Second
-
-func (s *trackSource) complain(now time.Time, what string, err error) {
-	if _, ok := s.complaints.Take(now, complaintInterval); ok {
-		s.log.Warn(what, "track", s.cfg.Track, "err", err)
-	}
-}
-
-// prepare has the right decoder and timeline for u.
-func (s *trackSource) prepare(u *unit) error {
-	switch {
-	case u.restart:
-		s.times.restart(u.RTPTime, u.Arrival)
-		s.interrupt(pipeline.Reconnect)
-	case u.lost:
-		s.interrupt(pipeline.Loss)
-	}
-	if s.decoder != nil && u.Codec == s.codec {
-		return nil
-	}
-	if err := s.closeDecoder(); err != nil {
-		return fmt.Errorf("decoder for %s: %w", s.codec, err)
-	}
-	cfg := s.cfg.config(s.log)
-	cfg.Codec, cfg.ShowCorrupt = u.Codec, s.cfg.OnLoss == ShowLoss
-	decoder, err := s.newDecoder(cfg)
-	if err != nil {
-		return fmt.Errorf("decoder for %s: %w", u.Codec, err)
-	}
-	s.decoder, s.codec = decoder, u.Codec
-	s.log.Info("receiving", "track", s.cfg.Track, "codec", u.Codec)
-	return nil
-}
-
-// interrupt notes that the next frame does not follow the last one, if there was
-// one. A new connection outranks a loss.
-func (s *trackSource) interrupt(why pipeline.Reason) {
-	if s.seq > 0 && s.mark != pipeline.Reconnect {
-		s.mark = why
-	}
-}
-
-func (s *trackSource) frame(p decode.Picture) *pipeline.Frame {
-	f := newFrame(s.name, s.seq, p, time.Now())
-	f.Discontinuity, s.mark = s.mark, ""
-	s.seq++
-	return f
-}
-
-// newFrame makes a frame of a picture that is decoded now.
-func newFrame(stream string, seq uint64, p decode.Picture, now time.Time) *pipeline.Frame {
-	u, format := p.Unit, p.Image.Format()
-	return pipeline.NewFrame(pipeline.Meta{
-		Stream: stream, Seq: seq, PTS: u.PTS, Arrival: u.Arrival, SenderTime: u.SenderTime,
-		Receiving: u.Receiving, Waiting: u.Waiting, Decoding: now.Sub(u.Arrival) - u.Waiting,
-		Width: format.Width, Height: format.Height, Keyframe: u.Keyframe,
-		FrameID: u.FrameID, CaptureTime: u.CaptureTime, UserData: u.UserData,
-	}, p.Image)
+	return t, nil
 }

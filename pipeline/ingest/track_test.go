@@ -111,7 +111,7 @@ func (i countedImage) Close() error {
 
 // rig is a source on a track that the test speaks on, in a bubble of time.
 type rig struct {
-	*trackSource
+	trackSource
 	feed   *fakeFeed
 	sender *sender
 	images *imageCount
