@@ -33,8 +33,8 @@ run: setup build ## the quickstart: a simulated model, people found in its pictu
 test: setup ## every test
 	@$(env) go test $(ARGS)
 
-race: setup ## every test under the race detector
-	@$(env) go test -race $(ARGS)
+race: setup ## every test under the race detector, frames checked
+	@$(env) GOFLAGS="$$GOFLAGS,framecheck" go test -race $(ARGS)
 
 fuzz: setup ## every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)

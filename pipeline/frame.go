@@ -85,6 +85,9 @@ type Frame struct {
 	holder      string        // the stage that the frame is lent to
 	lent        *atomic.Int64 // while f is lent: counts the Keeps that are not released
 	counted     *atomic.Int64 // of a Keep: what it is counted in
+	watched     string        // while f is guarded and lent: the node
+	guarded     *pixels       // those that it was lent
+	keeper      string        // of a Keep that is guarded: the node
 	slot        *slot
 	trace       *Trace // nil: nobody asks for it
 	dropped     string
@@ -141,6 +144,7 @@ func (f *Frame) Keep() *Frame {
 		k.counted = f.lent
 		k.counted.Add(1)
 	}
+	f.keep(k)
 	return k
 }
 
@@ -205,6 +209,9 @@ func (f *Frame) releasePixels() error {
 		}
 	}
 	if f.pixels != nil {
+		if f.keeper != "" {
+			f.pixels.guard.hold(f.keeper, -1)
+		}
 		note(f.pixels.release())
 		f.pixels = nil
 	}
@@ -266,6 +273,9 @@ func (f *Frame) Edit(writable func(Image) bool, private func(src Image) (Image, 
 		return nil, ErrNoPixels
 	}
 	if f.pixels.sole() && writable(f.pixels.image) {
+		if f.pixels.guard != nil {
+			f.pixels.guard.edited()
+		}
 		f.stale = append(f.stale, f.pixels.takeViews()...)
 		return f.pixels.image, nil
 	}
@@ -283,6 +293,10 @@ func (f *Frame) Replace(img Image, moved Affine) {
 	if f.pixels != nil {
 		f.retired = append(f.retired, f.pixels)
 	}
+	guarded := f.pixels != nil && f.pixels.guard != nil
 	f.pixels = newPixels(img)
+	if guarded {
+		f.pixels.guard = newGuard() // which has seen nothing yet
+	}
 	f.geometry = f.geometry.Then(moved)
 }

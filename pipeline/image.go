@@ -38,6 +38,7 @@ type Converter interface {
 type pixels struct {
 	refs  atomic.Int32
 	image Image
+	guard *guard // nil: nobody looks who writes
 
 	mu    sync.Mutex // guards views, not the conversions themselves
 	views []*view
@@ -47,6 +48,7 @@ type pixels struct {
 type view struct {
 	format Format
 	once   sync.Once
+	made   atomic.Bool
 	image  Image
 	err    error
 }
@@ -84,7 +86,13 @@ func (p *pixels) sole() bool { return p.refs.Load() == 1 }
 
 func (p *pixels) view(to Format, convert func(Image) (Image, error)) (Image, error) {
 	v := p.viewOf(to)
-	v.once.Do(func() { v.image, v.err = convert(p.image) })
+	v.once.Do(func() {
+		v.image, v.err = convert(p.image)
+		if p.guard != nil && v.image != nil {
+			p.guard.made(v.image)
+		}
+		v.made.Store(true)
+	})
 	return v.image, v.err
 }
 

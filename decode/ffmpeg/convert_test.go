@@ -117,6 +117,22 @@ func TestOddSource(t *testing.T) {
 	compare(t, first(t, path), path, colours[0].scale, 640, 360)
 }
 
+// What decoders give besides 4:2:0 of 8 bits converts as well.
+func TestRareFormats(t *testing.T) {
+	for _, pixFmt := range []string{"yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"} {
+		t.Run(pixFmt, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.mkv")
+			ffmpegCommand(t, "-f", "lavfi", "-i", "testsrc2=size=322x242:rate=1", "-frames:v", "1", "-pix_fmt", pixFmt, "-c:v", "libx264", "-crf", "10", path)
+			img := first(t, path)
+			if got, want := img.Format(), (pipeline.Format{Layout: pipeline.Opaque, Width: 322, Height: 242}); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			compare(t, img, path, colours[0].scale, 322, 242)
+			compare(t, img, path, colours[0].scale, 161, 120)
+		})
+	}
+}
+
 func compare(t *testing.T, img pipeline.Image, path, scale string, w, h int) {
 	t.Helper()
 	layouts := []struct {

@@ -50,6 +50,7 @@ type lineConfig struct {
 	duration time.Duration // 0: no end
 	frames   uint64        // 0: no end
 	asWanted bool          // simulators offer what the file wants of its model
+	check    bool          // frames
 }
 
 type namedSession struct {
@@ -106,6 +107,7 @@ func (l *line) live(ctx context.Context) (err error) {
 		Spec: l.spec, Log: l.log, Clock: pipeline.SystemClock{}, Metrics: l.metrics.registry,
 		Session: l.session, MaxFrames: l.frames, OnWrite: l.sightings.look, Drain: drainTimeout,
 		OnTrace: l.traces.Frames(l.spec.Name),
+		CheckFrames: l.check,
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 	"github.com/reactorpipe/reactorpipe/pipeline/traces"
 )
 
@@ -24,6 +25,7 @@ type runFlags struct {
 	admin     string
 	tokenFile string
 	watch     bool
+	check     bool
 }
 
 func (p *program) runCommand() *cobra.Command {
@@ -52,6 +54,7 @@ func (p *program) runCommand() *cobra.Command {
 	c.Flags().StringVar(&f.admin, "admin", defaultAdmin, "serve health, readiness, metrics and the API at `ADDR`, or off")
 	c.Flags().StringVar(&f.tokenFile, "admin-token-file", "", "ask for the token in `FILE` on the admin port; needed beyond loopback")
 	c.Flags().BoolVar(&f.watch, "watch", false, "take changes of the files as they are saved; on SIGHUP they are taken in any case")
+	c.Flags().BoolVar(&f.check, "check-frames", false, "end with the name of the stage or sink that writes to pixels which are not its own, or keeps frames; slow")
 	f.fileFlags.add(c)
 	f.logFlags.add(c)
 	return c
@@ -72,6 +75,9 @@ func (p *program) run(ctx context.Context, f runFlags, args []string) error {
 	}
 	if err := probeSummary(f.summary); err != nil {
 		return err
+	}
+	if f.check {
+		mat.Trace()
 	}
 	metrics := newMetrics()
 	written, err := traces.Open(ctx, traces.Config{Variables: p.getenv, Version: Version(), Log: log, Metrics: metrics.registry})
@@ -96,6 +102,9 @@ func (p *program) run(ctx context.Context, f runFlags, args []string) error {
 	errs := s.run(ctx)
 	stopTelling()
 	stopProgress()
+	if f.check {
+		errs = append(errs, leaks(mat.Leaks()))
+	}
 	errs = append(errs, rereader.close(), admin.close(), p.summarize(f, s.lines()))
 	return p.failed(f, log, errors.Join(errs...))
 }
@@ -113,6 +122,15 @@ func closeTraces(ctx context.Context, written *traces.Exporter, log *slog.Logger
 	}
 }
 
+// leaks is the error of pictures that are in use though nothing runs any more.
+func leaks(makers []string) error {
+	errs := make([]error, len(makers))
+	for i, maker := range makers {
+		errs[i] = fmt.Errorf("pictures not closed, made by %s", maker)
+	}
+	return errors.Join(errs...)
+}
+
 // supervise returns what runs the pipelines.
 func (p *program) supervise(specs []*config.Spec, f runFlags, log *slog.Logger, m *metrics, written *traces.Exporter) *supervisor {
 	pipelines := make([]*supervised, len(specs))
@@ -128,7 +146,7 @@ func (p *program) supervise(specs []*config.Spec, f runFlags, log *slog.Logger, 
 				log.Warn(w)
 			}
 			return newLine(lineConfig{
-				spec: spec, log: log, metrics: m, traces: written,
+				spec: spec, log: log, metrics: m, traces: written, check: f.check,
 				duration: f.duration, frames: f.frames, asWanted: f.sim != "",
 			})
 		})

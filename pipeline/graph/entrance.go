@@ -94,6 +94,7 @@ func (e *entrance) meet(reading context.Context, f *pipeline.Frame) {
 		return
 	}
 	f.Occupy(e.free)
+	e.graph.guard(f)
 	f.Discontinuity, e.broken = e.broken, ""
 	now := e.graph.now()
 	e.waited(f, begun, now)

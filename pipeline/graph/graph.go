@@ -42,6 +42,11 @@ type Config struct {
 	// those that found no room included. See [pipeline.NewTrace] for how it is
 	// called. Without it nothing is recorded.
 	OnTrace func(*pipeline.Trace)
+	// CheckFrames ends the run with the name of the node that wrote to pixels
+	// which are not its own, or that closed without releasing the frames that it
+	// kept. It looks at every byte before and after each call. The build tag
+	// framecheck has every graph do so.
+	CheckFrames bool
 }
 
 // Graph is a pipeline that can run once.

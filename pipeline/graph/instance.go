@@ -46,11 +46,13 @@ func (i *instance) attempt(f *pipeline.Frame, now time.Duration) (err error, min
 	f.Lend(i.owner.name)
 	f.StandIn(i.standIn)
 	f.Count(&i.owner.counts.kept)
+	i.owner.lend(f)
 	call := int64(now) + 1
 	i.since.Store(call)
 	err = i.call(f)
 	if i.since.CompareAndSwap(call, idle) {
 		f.Count(nil)
+		i.owner.takeBack(f)
 		f.Seq, f.PTS = i.standIn.Seq, i.standIn.PTS // nobody changes the order
 		return err, true
 	}
@@ -71,6 +73,7 @@ func (i *instance) call(f *pipeline.Frame) (err error) {
 
 // back makes the instance ready for calls again after one that was taken over.
 func (i *instance) back(f *pipeline.Frame, begun time.Duration) {
+	i.owner.takeBack(f)
 	if err := f.Drop(tooLong.String()); err != nil {
 		i.owner.faults.report("pixels not released", err)
 	}

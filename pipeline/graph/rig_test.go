@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"go.uber.org/goleak"
 
@@ -88,6 +89,9 @@ func (m *image) Close() error {
 	m.alive.Add(-1)
 	return nil
 }
+
+// Plane lets who checks frames look at the byte.
+func (m *image) Plane(int) (unsafe.Pointer, int) { return unsafe.Pointer(&m.value), 1 }
 
 func valueOf(f *pipeline.Frame) byte { return f.Image().(*image).value }
 

@@ -131,7 +131,7 @@ func (s *sink) write(working context.Context) {
 		}
 		s.one(working, p)
 	}
-	if err := s.close(); err != nil {
+	if err := errors.Join(s.close(), s.leaked()); err != nil {
 		s.graph.closed(err)
 	}
 	s.faults.flush()
@@ -197,6 +197,8 @@ func (s *sink) call(working context.Context, f *pipeline.Frame) (err error) {
 	defer s.hooks.end()
 	f.Count(&s.counts.kept)
 	defer f.Count(nil)
+	s.lend(f)
+	defer s.takeBack(f)
 	defer recovered(&err)
 	if err := s.prepare(f); err != nil {
 		return err

@@ -82,6 +82,9 @@ func (s *stage) close() {
 			s.graph.closed(fmt.Errorf("%s: close: %w", s, err))
 		}
 	}
+	if err := s.leaked(); err != nil {
+		s.graph.closed(err)
+	}
 	s.faults.flush()
 }
 

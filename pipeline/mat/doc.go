@@ -1,6 +1,7 @@
 // Package mat offers the pixels of frames as OpenCV Mats: [View], [Gray],
 // [Luma] and [Scaled] for reading, [Edit] for writing, [New] and [NewScaled] for
-// a picture of another size.
+// a picture of another size; and [RGBA], [Bytes] and [JPEG] for who does without
+// OpenCV.
 //
 // What these functions lend is valid until Process returns (or until the frame
 // is released, for who owns it). Each call returns a header of its own: closing

@@ -41,6 +41,14 @@ var memory pool //nolint:gochecknoglobals // see above
 
 // take returns memory of exactly size bytes with whatever is in it.
 func (o *pool) take(size int) (buffer, error) {
+	b, err := o.find(size)
+	if err == nil {
+		makers.took(b.p)
+	}
+	return b, err
+}
+
+func (o *pool) find(size int) (buffer, error) {
 	if b, ok := o.reuse(size); ok {
 		return b, nil
 	}
@@ -74,6 +82,7 @@ func (o *pool) giveUp() {
 
 // put takes b back. Nobody looks at it any more.
 func (o *pool) put(b buffer) {
+	makers.gave(b.p)
 	o.mu.Lock()
 	o.lent--
 	o.idle = append(o.idle, b)

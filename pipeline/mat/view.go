@@ -103,8 +103,16 @@ func formatOf(f *pipeline.Frame) (pipeline.Format, error) {
 // view returns a header over f's picture in format to, which convert makes
 // unless f is like that or somebody was here before.
 func view(f *pipeline.Frame, to pipeline.Format, convert func(pipeline.Image, pipeline.Format) (*Image, error)) (*gocv.Mat, error) {
+	m, err := viewImage(f, to, convert)
+	if err != nil {
+		return nil, err
+	}
+	return m.Mat(), nil
+}
+
+func viewImage(f *pipeline.Frame, to pipeline.Format, convert func(pipeline.Image, pipeline.Format) (*Image, error)) (*Image, error) {
 	if m, ok := f.Image().(*Image); ok && m.format == to {
-		return m.Mat(), nil
+		return m, nil
 	}
 	img, err := f.View(to, func(src pipeline.Image) (pipeline.Image, error) {
 		m, err := convert(src, to)
@@ -120,7 +128,7 @@ func view(f *pipeline.Frame, to pipeline.Format, convert func(pipeline.Image, pi
 	if !ok {
 		return nil, fmt.Errorf("mat: the view of %s is another package's (%T)", to, img)
 	}
-	return m.Mat(), nil
+	return m, nil
 }
 
 // read converts src into memory from the pool.

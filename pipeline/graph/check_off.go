@@ -1,0 +1,6 @@
+//go:build !framecheck
+
+package graph
+
+// checkFrames leaves it to Config.CheckFrames.
+const checkFrames = false

@@ -1,0 +1,153 @@
+package graph_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// scribble writes to what is only lent for reading.
+func scribble(f *pipeline.Frame) { f.Image().(*image).value++ }
+
+func view(f *pipeline.Frame) *image {
+	format := f.Image().Format()
+	format.Width = 2 // another format than the picture's
+	v, err := f.View(format, func(src pipeline.Image) (pipeline.Image, error) { return src.Clone() })
+	if err != nil {
+		panic(err)
+	}
+	return v.(*image)
+}
+
+// The node that breaks the contract is named, and ends the run.
+func TestCheckFrames(t *testing.T) {
+	tests := []struct {
+		name  string
+		build func(r *rig)
+		want  string
+	}{
+		{"behaves", func(r *rig) {
+			r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
+				view(f)
+				return edit(f, 7)
+			})
+			r.stage("edges", "blur", func(_ context.Context, f *pipeline.Frame) error {
+				view(f)
+				k := f.Keep()
+				defer k.Release()
+				return edit(f, valueOf(f)+1)
+			})
+			r.sink("out", "edges", through)
+			r.sink("raw", "cam", through)
+		}, ""},
+		{"writes to the picture", func(r *rig) {
+			r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
+				scribble(f)
+				return nil
+			})
+			r.sink("out", "blur", through)
+		}, `stage "blur" wrote to a shared frame; call mat.Edit`},
+		{"writes to a view", func(r *rig) {
+			r.stage("blur", "cam", through)
+			r.stage("edges", "blur", func(_ context.Context, f *pipeline.Frame) error {
+				view(f).value++
+				return nil
+			})
+			r.sink("out", "edges", through)
+		}, `stage "edges" wrote to a shared frame; call mat.Edit`},
+		{"writes to a view that it had before its edit", func(r *rig) {
+			r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
+				k := f.Keep() // so that Edit copies
+				defer k.Release()
+				v := view(f)
+				err := edit(f, 3)
+				v.value++
+				return err
+			})
+			r.sink("out", "blur", through)
+		}, `stage "blur" wrote to a shared frame; call mat.Edit`},
+		{"a sink writes", func(r *rig) {
+			r.sink("out", "cam", func(_ context.Context, f *pipeline.Frame) error {
+				scribble(f)
+				return nil
+			})
+		}, `sink "out" wrote to a shared frame; call mat.Edit`},
+		{"writes to what it kept", func(r *rig) {
+			var kept *pipeline.Frame
+			r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
+				kept = f.Keep()
+				return nil
+			})
+			r.stage("edges", "blur", func(context.Context, *pipeline.Frame) error {
+				scribble(kept) // as a goroutine of blur might
+				return nil
+			})
+			r.sink("out", "edges", func(context.Context, *pipeline.Frame) error { return kept.Release() })
+		}, `stage "blur" or stage "edges" wrote to a shared frame; call mat.Edit`},
+		{"keeps", func(r *rig) {
+			var kept []*pipeline.Frame
+			r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
+				kept = append(kept, f.Keep())
+				return nil
+			})
+			r.sink("out", "blur", through)
+			r.t.Cleanup(func() {
+				for _, k := range kept {
+					k.Release()
+				}
+			})
+		}, `stage "blur" kept frames and did not release them: 3`},
+		{"a sink keeps", func(r *rig) {
+			var kept *pipeline.Frame
+			r.sink("out", "cam", func(_ context.Context, f *pipeline.Frame) error {
+				if kept == nil {
+					kept = f.Keep()
+				}
+				return nil
+			})
+			r.t.Cleanup(func() { kept.Release() })
+		}, `sink "out" kept frames and did not release them: 1`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1)
+			r.cfg.CheckFrames = true
+			r.source("cam", 3)
+			tt.build(r)
+			got := ""
+			if err := r.build().Run(t.Context()); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Where several have the pixels, all are named.
+func TestCheckFramesSuspects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		r.cfg.CheckFrames = true
+		r.source("cam", 1)
+		r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
+			time.Sleep(2 * time.Second)
+			return nil
+		})
+		r.stage("edges", "cam", func(_ context.Context, f *pipeline.Frame) error {
+			time.Sleep(time.Second)
+			scribble(f)
+			return nil
+		})
+		r.sink("out", "blur", through)
+		r.sink("out2", "edges", through)
+		err := r.build().Run(t.Context())
+		if want := `stage "blur" or stage "edges" wrote to a shared frame; call mat.Edit`; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	})
+}
