@@ -74,7 +74,7 @@ func TestTrackDeviceFails(t *testing.T) {
 		if diff := cmp.Diff(want, append(got, r.read(t)...)); diff != "" {
 			t.Errorf("frames (-want +got):\n%s", diff)
 		}
-		if n := strings.Count(r.log.String(), `level=WARN msg="decoding goes on in software" reason="cuda: the device failed: the card fell off the bus"`); n != 1 {
+		if n := strings.Count(r.log.String(), `level=WARN msg="decoding goes on in software" track=main_video reason="cuda: the device failed: the card fell off the bus"`); n != 1 {
 			t.Errorf("said %d times in %s", n, r.log)
 		}
 	})
@@ -92,7 +92,7 @@ func TestTrackDeviceAbsent(t *testing.T) {
 		if got := r.read(t); len(got) != 2 {
 			t.Errorf("got %v", got)
 		}
-		if n := strings.Count(r.log.String(), `level=INFO msg="decoding in software" device=vulkan reason="vulkan: this build of FFmpeg does not decode h264 there"`); n != 1 {
+		if n := strings.Count(r.log.String(), `level=INFO msg="decoding in software" track=main_video device=vulkan reason="vulkan: this build of FFmpeg does not decode h264 there"`); n != 1 {
 			t.Errorf("said %d times in %s", n, r.log)
 		}
 	})
