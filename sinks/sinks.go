@@ -8,6 +8,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/sinks/discard"
 	"github.com/reactorpipe/reactorpipe/sinks/jsonl"
 	"github.com/reactorpipe/reactorpipe/sinks/log"
+	"github.com/reactorpipe/reactorpipe/sinks/nats"
 	"github.com/reactorpipe/reactorpipe/sinks/preview"
 	"github.com/reactorpipe/reactorpipe/sinks/publish"
 	"github.com/reactorpipe/reactorpipe/sinks/record"
@@ -21,6 +22,7 @@ func Register(r *pipeline.Registry) {
 	discard.Register(r)
 	jsonl.Register(r)
 	log.Register(r)
+	nats.Register(r)
 	preview.Register(r)
 	publish.Register(r)
 	record.Register(r)
