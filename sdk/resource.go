@@ -266,39 +266,41 @@ func (a *api) adoptLocal(ctx context.Context, id string) (resource, error) {
 	return r, nil
 }
 
-// The pause between two looks at a session that is being made grows by a third
-// from the one to the other; sessions take seconds, sometimes minutes.
+// Bounds of the wait for a session that is being made: that takes seconds,
+// sometimes minutes.
 const (
-	firstSessionPause = 200 * time.Millisecond
-	longSessionPause  = 3 * time.Second
-	sessionWait       = 150 * time.Second
-	// sessionStumbles is how many answers in a row may be recoverable errors.
+	longSessionPause = 3 * time.Second
+	sessionWait      = 150 * time.Second
+	// sessionStumbles is how many answers in a row may be recoverable errors, and
+	// stumblePause the rest behind the first, doubled behind the next.
 	sessionStumbles = 3
+	stumblePause    = 200 * time.Millisecond
 )
 
 // await polls a session until it is connectable.
 func (a *api) await(ctx context.Context, r resource) (resource, error) {
-	id, deadline, stumbles := r.SessionID, time.Now().Add(sessionWait), 0
-	for wait := firstSessionPause; !r.connectable(); wait = min(wait*4/3, longSessionPause) {
+	id, deadline := r.SessionID, time.Now().Add(sessionWait)
+	stumbles, rest := 0, time.Duration(0)
+	for wait := firstLook; !r.connectable(); wait = nextLook(wait, longSessionPause) {
 		if r.terminal() {
 			return r, gpuErrorf(CodeSessionTerminal, "connect", "session entered terminal state %s", r.State)
 		}
 		if time.Now().After(deadline) {
 			return r, gpuErrorf(CodeTimeout, "connect", "timed out: the session was not ready within %s", sessionWait)
 		}
-		if err := pause(ctx, wait, "connect"); err != nil {
+		if err := pause(ctx, max(wait, rest), "connect"); err != nil {
 			return r, err
 		}
 		next, err := a.session(ctx, id)
 		if e := passing(ctx, err); e != nil && stumbles < sessionStumbles {
+			rest = max(stumblePause<<stumbles, e.RetryAfter)
 			stumbles++
-			wait = max(wait, e.RetryAfter)
 			continue
 		}
 		if err != nil {
 			return r, err
 		}
-		r, stumbles = next, 0
+		r, stumbles, rest = next, 0, 0
 	}
 	if r.terminal() {
 		return r, gpuErrorf(CodeSessionTerminal, "connect", "session entered terminal state %s", r.State)

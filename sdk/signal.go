@@ -97,20 +97,18 @@ func (g signalling) offer(ctx context.Context, id uint32, o offer, again bool) e
 	return err
 }
 
-// The pause between two looks for the answer. A local runtime needs 150 ms; its
-// answer waits 3 s for a STUN server that does not answer. Doubling the pause
-// would find that one seconds late.
+// Bounds of the wait for the answer. A local runtime needs 150 ms; its answer
+// waits 3 s for a STUN server that does not answer.
 const (
-	firstAnswerPause = 25 * time.Millisecond
-	longAnswerPause  = 250 * time.Millisecond
-	answerWait       = 15 * time.Second
+	longAnswerPause = 250 * time.Millisecond
+	answerWait      = 15 * time.Second
 )
 
 // answer polls for the answer, which is handed out once. The server may name
 // another connection id.
 func (g signalling) answer(ctx context.Context, id uint32) (sdp string, newID uint32, err error) {
 	deadline := time.Now().Add(answerWait)
-	for wait := firstAnswerPause; ; wait = min(wait*21/20, longAnswerPause) {
+	for wait := firstLook; ; wait = nextLook(wait, longAnswerPause) {
 		var out struct {
 			SDP string `json:"sdp_answer"`
 			ID  uint32 `json:"connection_id"`

@@ -1,0 +1,61 @@
+package sdk
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
+)
+
+// gathering is how long the server waits for a STUN server that does not answer.
+const gathering = 3 * time.Second
+
+// TestStart: from the first request to the first packet the client adds at most
+// 50 ms to what the server needs itself, or a twentieth of it where that is more.
+// In virtual time neither side computes: what passes is waiting.
+func TestStart(t *testing.T) {
+	silent := "stun:10.9.0.99:3478" // nobody is there
+	ofServer := []sessiontest.ICEServer{{URLs: []string{silent}}}
+	ofCaller := []ICEServer{{URLs: []string{silent}}}
+	tests := []struct {
+		name   string
+		local  bool
+		server sessiontest.Config
+		client Config
+		own    time.Duration // what the server needs
+		added  time.Duration
+	}{
+		{"a local runtime", true, sessiontest.Config{}, Config{}, 0, 50 * time.Millisecond},
+		{"a local runtime whose STUN server is out of reach", true, sessiontest.Config{ICEServers: ofServer}, Config{}, 0, 50 * time.Millisecond},
+		{"the cloud", false, sessiontest.Config{}, Config{}, 0, 50 * time.Millisecond},
+		{"the cloud, the caller's STUN server out of reach", false, sessiontest.Config{}, Config{ICEServers: ofCaller}, 0, 50 * time.Millisecond},
+		{"the cloud, making a session in 0.4 s", false, sessiontest.Config{Provisioning: 400 * time.Millisecond}, Config{}, 400 * time.Millisecond, 50 * time.Millisecond},
+		{"the cloud, making a session in 20 s", false, sessiontest.Config{Provisioning: 20 * time.Second}, Config{}, 20 * time.Second, time.Second + 50*time.Millisecond},
+		{"the cloud, its STUN server out of reach", false, sessiontest.Config{ICEServers: ofServer}, Config{}, gathering, 200 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.server.APIKey, tt.server.NoLoopback = key, true
+			bubble(t, tt.local, tt.server, func(t *testing.T, w *world) {
+				begun := time.Now()
+				s := w.connect(t, tt.client)
+				tr, err := s.Track("main_video")
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				p, err := tr.ReadRTP(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				added := p.Arrival.Sub(begun) - tt.own
+				if added < 0 || added > tt.added {
+					t.Errorf("the client added %v, at most %v", added, tt.added)
+				}
+				t.Logf("added %v", added)
+			})
+		})
+	}
+}
