@@ -31,13 +31,15 @@ type conn struct {
 	bwe     cc.BandwidthEstimator
 	meter   *meter
 	route   route
-	remb    atomic.Uint64 // bit/s, 0 before there was one
-	media   atomic.Uint64 // packets received
-	data    *channel
-	control *channel
-	calls   calls
-	senders map[string]*sender // by track
-	mids    map[string]*Track
+	// feedback is what the senders are told.
+	feedback *feedback
+	remb     atomic.Uint64 // bit/s, 0 before there was one
+	media    atomic.Uint64 // packets received
+	data     *channel
+	control  *channel
+	calls    calls
+	senders  map[string]*sender // by track
+	mids     map[string]*Track
 	// What the answer agreed to, by track, and by payload type over all tracks,
 	// which share a bundle. Set before it is applied.
 	codecs map[*Track][]codecAnswer
@@ -109,7 +111,7 @@ func (s *Session) dial(ctx context.Context, op string) (*conn, error) {
 	s.mu.Lock()
 	c := &conn{
 		session: s, log: s.log, epoch: s.epoch + 1, senders: map[string]*sender{}, mids: map[string]*Track{}, codecs: map[*Track][]codecAnswer{},
-		connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel, meter: newMeter(),
+		connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel, meter: newMeter(), feedback: newFeedback(),
 	}
 	s.mu.Unlock()
 	if err := c.negotiate(ctx, life, s.signalling(op)); err != nil {
@@ -322,6 +324,7 @@ func (c *conn) accept(remote string, offered wire.Features, op string) error {
 	for _, s := range c.senders {
 		c.spawn(s.readFeedback)
 	}
+	c.spawn(c.tellSenders)
 	return nil
 }
 
@@ -379,9 +382,13 @@ func (c *conn) receive(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver)
 		return
 	}
 	t.source.Store(&remoteSource{conn: c, ssrc: uint32(remote.SSRC())})
-	c.spawn(func() { c.readReports(t, receiver, uint32(remote.SSRC()), remote.Codec().ClockRate) })
-	count := c.meter.receiving(t, uint32(remote.SSRC()), remote.Codec().ClockRate)
-	c.spawn(func() { c.readPackets(t, remote, count) })
+	count := &inbound{
+		track: t, ssrc: uint32(remote.SSRC()), clock: remote.Codec().ClockRate,
+		numbers: transportNumbers(receiver.GetParameters()), repairs: t.info.Kind == Video,
+	}
+	c.meter.receiving(count)
+	c.spawn(func() { c.readReports(receiver, count) })
+	c.spawn(func() { c.readPackets(remote, count) })
 }
 
 func (c *conn) trackOf(receiver *webrtc.RTPReceiver) *Track {
@@ -393,16 +400,52 @@ func (c *conn) trackOf(receiver *webrtc.RTPReceiver) *Track {
 	return nil
 }
 
-// slabSize holds some fifty packets: one allocation for all of them.
-const slabSize = 64 << 10
+// slabSize holds some 26 packets: one allocation for all of them, the largest that
+// the runtime keeps at hand.
+const slabSize = 32 << 10
 
-func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote, count *inbound) {
-	var slab []byte
+// slab is where packets are put that are handed out for good. It is let go of
+// when the last of them is.
+type slab struct {
+	bytes      []byte
+	packets    []rtp.Packet
+	extensions []rtp.Extension
+}
+
+// Packets to a slab, and header extensions to a packet; more of those cost an
+// allocation.
+const (
+	slabPackets    = slabSize / 1200
+	slabExtensions = 2
+)
+
+// room returns memory for the next packet as it comes.
+func (s *slab) room() []byte {
+	if len(s.bytes) < receiveMTU {
+		s.bytes = make([]byte, slabSize)
+	}
+	return s.bytes[:receiveMTU]
+}
+
+// take reads the packet whose n bytes lie in the room; nil if it is none.
+func (s *slab) take(n int) *rtp.Packet {
+	if len(s.packets) == 0 {
+		s.packets, s.extensions = make([]rtp.Packet, slabPackets), make([]rtp.Extension, slabPackets*slabExtensions)
+	}
+	p := &s.packets[0]
+	p.Extensions = s.extensions[:0:slabExtensions]
+	if p.Unmarshal(s.bytes[:n:n]) != nil {
+		*p = rtp.Packet{}
+		return nil
+	}
+	s.bytes, s.packets, s.extensions = s.bytes[n:], s.packets[1:], s.extensions[slabExtensions:]
+	return p
+}
+
+func (c *conn) readPackets(remote *webrtc.TrackRemote, count *inbound) {
+	var memory slab
 	for {
-		if len(slab) < receiveMTU {
-			slab = make([]byte, slabSize)
-		}
-		n, _, err := remote.Read(slab[:receiveMTU])
+		n, _, err := remote.Read(memory.room())
 		now := time.Now()
 		if errors.Is(err, webrtc.ErrCodecNotFound) {
 			continue // a payload type that was not agreed
@@ -410,29 +453,34 @@ func (c *conn) readPackets(t *Track, remote *webrtc.TrackRemote, count *inbound)
 		if err != nil {
 			return
 		}
-		p := &rtp.Packet{}
-		if p.Unmarshal(slab[:n:n]) != nil {
-			continue
+		if p := memory.take(n); p != nil {
+			c.took(p, count, n, now)
 		}
-		slab = slab[n:]
-		c.media.Add(1)
-		codec := c.names[p.PayloadType&0x7f]
-		count.packet(p, codec, n, now)
-		t.queue.push(Packet{Packet: p, Arrival: now, Codec: codec, Epoch: c.epoch})
 	}
 }
 
-// readReports follows the sender reports of a stream. Reading is also what
-// drives the interceptors.
-func (c *conn) readReports(t *Track, receiver *webrtc.RTPReceiver, ssrc, clock uint32) {
+// took counts a packet of n bytes, answers for it and hands it to the track.
+func (c *conn) took(p *rtp.Packet, count *inbound, n int, now time.Time) {
+	c.media.Add(1)
+	codec := c.names[p.PayloadType&0x7f]
+	if count.packet(p, codec, n, now) {
+		c.feedback.lacking()
+	}
+	c.feedback.arrived(count.numbers, p, now)
+	count.track.queue.push(Packet{Packet: p, Arrival: now, Codec: codec, Epoch: c.epoch})
+}
+
+// readReports follows the sender reports of a stream.
+func (c *conn) readReports(receiver *webrtc.RTPReceiver, count *inbound) {
 	for {
 		packets, _, err := receiver.ReadRTCP()
 		if c.readEnds(err) {
 			return
 		}
 		for _, p := range packets {
-			if r, ok := p.(*rtcp.SenderReport); ok && r.SSRC == ssrc && r.NTPTime != 0 {
-				t.report.Store(&senderReport{rtp: r.RTPTime, wall: ntpTime(r.NTPTime), clock: clock, ssrc: ssrc})
+			if r, ok := p.(*rtcp.SenderReport); ok && r.SSRC == count.ssrc && r.NTPTime != 0 {
+				count.senderReport(r.NTPTime, time.Now())
+				count.track.report.Store(&senderReport{rtp: r.RTPTime, wall: ntpTime(r.NTPTime), clock: count.clock, ssrc: count.ssrc})
 			}
 		}
 	}
@@ -573,6 +621,7 @@ func (c *conn) measure() {
 		c.route.look(now, pair)
 	}
 	c.meter.tick(now)
+	c.reportReception(now)
 }
 
 // bitrate is what can be sent, in bit/s, within the session's bounds and others:

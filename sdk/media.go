@@ -18,19 +18,6 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// nackInterval is how often missing packets are asked for: pion's own 100 ms
-// would miss the deadline of a jitter buffer.
-const nackInterval = 20 * time.Millisecond
-
-// Bounds of the repairs: a packet is asked for during the 500 ms in which a
-// jitter buffer may still want it, within a few keyframes' worth of packets. SRTP
-// has to take as old a packet: with pion's window of 64 a repair that came 65
-// packets late, which is 35 ms at 20 Mbit/s, was thrown away.
-const (
-	nackTries   = 25
-	repairDepth = 4096
-)
-
 // engine makes the peer connections of one session.
 type engine struct {
 	api  *webrtc.API
@@ -78,7 +65,8 @@ func newEngine(cfg Config, bounds BitrateBounds, count *meter, logs pionLogs, re
 	return e, nil
 }
 
-// intercept registers the interceptors. What is added last sees an outgoing
+// intercept registers the interceptors of what is sent; what is received is
+// answered by [feedback]. What is added last sees an outgoing
 // packet first: the estimator needs the number that the header extension adds,
 // and the responder's repairs go through the estimator.
 func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, bounds BitrateBounds, logs pionLogs) error {
@@ -104,21 +92,8 @@ func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, bound
 	if err != nil {
 		return err
 	}
-	generator, err := nack.NewGeneratorInterceptor(
-		nack.GeneratorInterval(nackInterval), nack.GeneratorSize(repairDepth), nack.GeneratorMaxNacksPerPacket(nackTries),
-		nack.WithGeneratorLoggerFactory(logs),
-	)
-	if err != nil {
-		return err
-	}
 	r.Add(responder)
-	r.Add(generator)
-	if err := webrtc.ConfigureRTCPReportsWithOptions(r,
-		[]report.ReceiverOption{report.WithReceiverLoggerFactory(logs)}, report.WithSenderLoggerFactory(logs),
-	); err != nil {
-		return err
-	}
-	feedback, err := twcc.NewSenderInterceptor(twcc.WithLoggerFactory(logs))
+	reports, err := report.NewSenderInterceptor(report.WithSenderLoggerFactory(logs))
 	if err != nil {
 		return err
 	}
@@ -126,7 +101,7 @@ func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, bound
 	if err != nil {
 		return err
 	}
-	r.Add(feedback)
+	r.Add(reports)
 	r.Add(numbers)
 	return nil
 }

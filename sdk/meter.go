@@ -27,9 +27,11 @@ func (r *rate) tick(now time.Time, count uint64) {
 
 // inbound counts one incoming RTP stream (RFC 3550, appendix A).
 type inbound struct {
-	track *Track
-	ssrc  uint32
-	clock uint32 // Hz
+	track   *Track
+	ssrc    uint32
+	clock   uint32 // Hz
+	numbers uint8  // the header extension of transport-wide numbers, 0 for none
+	repairs bool   // missing packets may be asked for
 
 	mu      sync.Mutex // guards what follows
 	codec   string
@@ -43,10 +45,16 @@ type inbound struct {
 	jitter  float64
 	fps     rate
 	traffic rate // bytes
+	gaps    gaps
+	// Of the last report that we sent, and the last that we got.
+	expected, counted uint64
+	reported          time.Time // when it came
+	reportedNTP       uint32    // its time, the middle 32 bits
 }
 
-// packet counts one packet of n bytes.
-func (i *inbound) packet(p *rtp.Packet, codec string, n int, now time.Time) {
+// packet counts one packet of n bytes, and says whether others before it went
+// missing.
+func (i *inbound) packet(p *rtp.Packet, codec string, n int, now time.Time) (lacking bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.codec = codec
@@ -61,10 +69,13 @@ func (i *inbound) packet(p *rtp.Packet, codec string, n int, now time.Time) {
 		// One cycle up, so that a packet before the first is no wrap below zero.
 		i.begun, i.first = true, uint32(p.SequenceNumber)+1<<16
 		i.highest, i.transit = i.first, transit
-		return
+		return false
 	}
 	if int32(seq-i.highest) > 0 {
+		lacking = i.repairs && i.gaps.skip(i.highest, seq)
 		i.highest = seq
+	} else {
+		i.gaps.fill(seq)
 	}
 	if int32(seq-i.first) < 0 {
 		i.first = seq
@@ -72,6 +83,49 @@ func (i *inbound) packet(p *rtp.Packet, codec string, n int, now time.Time) {
 	d := float64(int32(uint32(transit - i.transit)))
 	i.transit = transit
 	i.jitter += (max(d, -d) - i.jitter) / 16
+	return lacking
+}
+
+// wanted are the packets to ask for now.
+func (i *inbound) wanted() []uint16 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.gaps.ask()
+}
+
+// senderReport takes the sender's own report of the stream.
+func (i *inbound) senderReport(ntp uint64, now time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.reported, i.reportedNTP = now, uint32(ntp>>16)
+}
+
+// mostLost is what a report can say was lost in all: 24 bits with a sign.
+const mostLost = 1<<23 - 1
+
+// reception is the next report of the stream (RFC 3550 section 6.4.1 and appendix
+// A.3); there is none where nothing came since the last.
+func (i *inbound) reception(now time.Time) (r rtcp.ReceptionReport, ok bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.packets == i.counted {
+		return r, false
+	}
+	expected := uint64(i.highest-i.first) + 1
+	recently, lost := int64(expected-i.expected), int64(expected-i.expected)-int64(i.packets-i.counted)
+	i.expected, i.counted = expected, i.packets
+	r = rtcp.ReceptionReport{
+		SSRC: i.ssrc, LastSequenceNumber: i.highest - 1<<16, Jitter: uint32(i.jitter),
+		TotalLost: uint32(min(max(i.lost(), 0), mostLost)),
+	}
+	if recently > 0 && lost > 0 {
+		r.FractionLost = uint8(min(lost*256/recently, 255))
+	}
+	if !i.reported.IsZero() {
+		r.LastSenderReport = i.reportedNTP
+		r.Delay = uint32(now.Sub(i.reported).Seconds() * 65536)
+	}
+	return r, true
 }
 
 // lost is how many packets are missing; negative where more are duplicates.
@@ -205,12 +259,10 @@ func (m *meter) request(p rtcp.Packet) {
 }
 
 // receiving counts a new incoming stream.
-func (m *meter) receiving(t *Track, ssrc, clock uint32) *inbound {
-	i := &inbound{track: t, ssrc: ssrc, clock: clock}
+func (m *meter) receiving(i *inbound) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.in = append(m.in, i)
-	return i
 }
 
 // sending is the counter of an outgoing stream, nil for one that is not there.

@@ -60,7 +60,7 @@ type Publication struct {
 // outgoing is a packetized sample on its way.
 type outgoing struct {
 	sender  *sender
-	packets []*rtp.Packet
+	packets []rtp.Packet
 }
 
 // maxPayload leaves room for the headers and extensions in a packet of 1200 bytes.
@@ -296,13 +296,13 @@ func (p *Publication) WriteSample(s Sample) error {
 	}
 }
 
-func (p *Publication) packetize(s Sample, trailers bool) []*rtp.Packet {
+func (p *Publication) packetize(s Sample, trailers bool) []rtp.Packet {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	payloads := p.payloader.Payload(maxPayload, p.tag(s, trailers))
-	packets := make([]*rtp.Packet, len(payloads))
+	packets := make([]rtp.Packet, len(payloads))
 	for i, payload := range payloads {
-		packets[i] = &rtp.Packet{
+		packets[i] = rtp.Packet{
 			Header: rtp.Header{
 				Version: 2, PayloadType: uint8(p.payload.Load()), SequenceNumber: p.sequence,
 				Timestamp: p.base + ticks(s.PTS, p.clock),
@@ -357,11 +357,11 @@ func (p *Publication) run() {
 }
 
 func (p *Publication) send(out outgoing) {
-	for i, packet := range out.packets {
+	for i := range out.packets {
 		if i%burst == 0 && p.pace(out.sender.conn, min(burst, len(out.packets)-i)) {
 			return
 		}
-		if out.sender.write(packet) != nil {
+		if out.sender.write(&out.packets[i]) != nil {
 			return // the connection is ending; what it loses is asked for anew
 		}
 	}

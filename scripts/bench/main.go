@@ -37,7 +37,7 @@ type row struct {
 }
 
 func benches() []bench {
-	return []bench{decodeBench(), wireBench(), latencyBench(), graphBench(), execBench(), lossBench()}
+	return []bench{decodeBench(), wireBench(), latencyBench(), sessionBench(), graphBench(), execBench(), lossBench()}
 }
 
 func main() {

@@ -99,8 +99,12 @@ func serveChild(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := sessiontest.Serve(ctx, sessiontest.Config{Model: sessiontest.Model{
+	s, err := sessiontest.Serve(ctx, sessiontest.Config{MaxSessions: fullHouse, Model: sessiontest.Model{
+		Name:   "bench",
 		Tracks: []sessiontest.Track{{Name: "main_video", Loop: []*sessiontest.Clip{loop}}},
+		Commands: []sessiontest.Command{{Name: "echo", Handle: func(context.Context, *sessiontest.Call) (*sessiontest.Message, error) {
+			return &sessiontest.Message{Type: "echoed"}, nil
+		}}},
 	}})
 	if err != nil {
 		return err
