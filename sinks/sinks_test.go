@@ -30,3 +30,22 @@ func TestRegisterListsAll(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Each kind has the queue that suits what it does: a live picture the newest
+// frame, a recording a second of them, results many, without pixels.
+func TestQueues(t *testing.T) {
+	r := pipeline.NewRegistry()
+	sinks.Register(r)
+	for kind, depth := range map[string]int{
+		"preview": 1, "publish": 1, "record": 30, "jsonl": 1024, "command": 1024, "webhook": 1024,
+	} {
+		k, ok := r.Sink(kind)
+		want := pipeline.Queue{Depth: depth, OnFull: pipeline.DropOldest}
+		if !ok || k.Queue != want {
+			t.Errorf("%s: queue %+v, want %+v", kind, k.Queue, want)
+		}
+		if depth == 1024 && k.Pixels != (pipeline.Pixels{}) {
+			t.Errorf("%s: a thousand frames wait with their pixels", kind)
+		}
+	}
+}

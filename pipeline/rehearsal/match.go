@@ -149,11 +149,43 @@ func plain(v any) any {
 	return p
 }
 
+// mostPairs bounds the work of lining two lists up. Longer ones, of thousands of
+// entries each, go first with first.
+const mostPairs = 1 << 22
+
 // pairUp lines two lists up: which of got stands for which of want, by index, -1
 // for none. What fits is lined up in the longest way that keeps the order; between
 // that, first goes with first.
 func pairUp(want, got int, fits func(w, g int) bool) [][2]int {
-	longest := make([][]int, want+1) // of want[w:] and got[g:]
+	var pairs [][2]int
+	fromW, fromG := 0, 0
+	upTo := func(w, g int) {
+		for ; fromW < w || fromG < g; fromW, fromG = min(fromW+1, w), min(fromG+1, g) {
+			pairs = append(pairs, [2]int{orNone(fromW, w), orNone(fromG, g)})
+		}
+	}
+	if want*got <= mostPairs {
+		for _, p := range alike(want, got, fits) {
+			upTo(p[0], p[1])
+			pairs = append(pairs, p)
+			fromW, fromG = p[0]+1, p[1]+1
+		}
+	}
+	upTo(want, got)
+	return pairs
+}
+
+// orNone is -1 for an index that is at the end.
+func orNone(i, end int) int {
+	if i < end {
+		return i
+	}
+	return -1
+}
+
+// alike returns the longest row of pairs that fit.
+func alike(want, got int, fits func(w, g int) bool) (pairs [][2]int) {
+	longest := make([][]int, want+1) // of what begins at w and g
 	for w := range longest {
 		longest[w] = make([]int, got+1)
 	}
@@ -165,36 +197,16 @@ func pairUp(want, got int, fits func(w, g int) bool) [][2]int {
 			}
 		}
 	}
-	var pairs [][2]int
-	fromW, fromG := 0, 0
-	flush := func(w, g int) {
-		for fromW < w || fromG < g {
-			p := [2]int{-1, -1}
-			if fromW < w {
-				p[0] = fromW
-				fromW++
-			}
-			if fromG < g {
-				p[1] = fromG
-				fromG++
-			}
-			pairs = append(pairs, p)
-		}
-	}
-	w, g := 0, 0
-	for w < want && g < got {
+	for w, g := 0, 0; w < want && g < got; {
 		switch {
 		case fits(w, g) && longest[w][g] == 1+longest[w+1][g+1]:
-			flush(w, g)
 			pairs = append(pairs, [2]int{w, g})
 			w, g = w+1, g+1
-			fromW, fromG = w, g
 		case longest[w+1][g] >= longest[w][g+1]:
 			w++
 		default:
 			g++
 		}
 	}
-	flush(want, got)
 	return pairs
 }

@@ -2,7 +2,6 @@ package rehearsal
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -36,9 +35,6 @@ func Run(ctx context.Context, tests []*Test, report func(Result)) error {
 	})
 	if t := running.Load(); t != nil && err != nil {
 		return &stuckError{t, err}
-	}
-	if errors.Is(err, errStill) {
-		return nil // all tests are over; some node has left a goroutine behind
 	}
 	return err
 }
