@@ -303,11 +303,11 @@ func (d *decoder) lose(err error) error {
 const errNoMemory = astiav.Error(-C.ENOMEM)
 
 // refusedSize tells the error for a picture of more than max_pixels. FFmpeg's
-// decoders return EINVAL for it and leave the size at zero; those of NAL units
-// skip the parameter set, whose size a parser then knows.
+// decoders return EINVAL for it and leave the size at zero, and libdav1d ERANGE;
+// those of NAL units skip the parameter set, whose size a parser then knows.
 func (d *decoder) refusedSize(au *decode.AccessUnit, err error) bool {
 	if !au.Codec.AnnexB() {
-		return errors.Is(err, astiav.Error(-C.EINVAL)) && d.ctx.Width() == 0
+		return errors.Is(err, astiav.Error(-C.ERANGE)) || errors.Is(err, astiav.Error(-C.EINVAL)) && d.ctx.Width() == 0
 	}
 	pixels := C.rp_parsed_pixels(contextOf(d.ctx).codec_id, (*C.uint8_t)(unsafe.SliceData(au.Data)), C.int(len(au.Data)))
 	return int64(pixels) > int64(d.cfg.MaxPixels)

@@ -106,7 +106,7 @@ func (l *line) live(ctx context.Context) (err error) {
 	g, err := graph.Build(graph.Config{
 		Spec: l.spec, Log: l.log, Clock: pipeline.SystemClock{}, Metrics: l.metrics.registry,
 		Session: l.session, MaxFrames: l.frames, OnWrite: l.sightings.look, Drain: drainTimeout,
-		OnTrace: l.traces.Frames(l.spec.Name),
+		OnTrace:     l.traces.Frames(l.spec.Name),
 		CheckFrames: l.check,
 	})
 	if err != nil {

@@ -37,7 +37,7 @@ const (
 	// maxThreads is more than any decoder makes use of.
 	maxThreads = 64
 	// mostPixels is what FFmpeg can take at all, and 400 MB in one picture.
-	mostPixels = 16384 * 16384
+	mostPixels = 16000 * 16000
 )
 
 // problems are those of the fields.

@@ -168,7 +168,10 @@ func (s *fileSource) take(pictures []decode.Picture, err error) error {
 	if errors.Is(err, decode.ErrRequired) {
 		return pipeline.Invalid(fmt.Errorf("file: %w", err))
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ffmpeg.ErrTooLarge):
+		s.counts.Dropped["over_max_pixels"]++
+	case err != nil:
 		s.counts.Dropped["undecodable"]++
 	}
 	return nil

@@ -22,6 +22,8 @@ type liveConfig struct {
 	// repairs says that the sender is asked for what is missing, and sends it
 	// again.
 	repairs bool
+	// maxUnit bounds the data of one picture, in bytes; 0 is depacketize's.
+	maxUnit int
 	Decoding
 }
 
@@ -164,7 +166,7 @@ func (s *liveSource) decode(u *unit) error {
 
 // fail notes a unit that could not be decoded.
 func (s *liveSource) fail(err error) {
-	s.tally.undecodable.Add(1)
+	s.tally.failed(err)
 	s.interrupt(pipeline.Loss)
 	now := time.Now()
 	if errors.Is(err, decode.ErrNeedKeyframe) {

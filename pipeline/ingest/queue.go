@@ -12,6 +12,20 @@ import (
 // picture is late for good, so everything up to the next keyframe is given up.
 const maxWaiting = 500 * time.Millisecond
 
+// A sender that floods within that time is held to these: 500 pictures a second,
+// and eight of the largest that are taken.
+const (
+	maxUnits = 250
+	maxBytes = 64 << 20
+)
+
+// Of units that go round, these stay: as many as wait where the decoder keeps
+// up, and buffers of the size that most have.
+const (
+	maxFree     = 32
+	maxFreeSize = 1 << 20
+)
+
 // queue holds access units between the goroutine that receives and the one that
 // decodes. Units are copies in buffers that go round.
 type queue struct {
@@ -19,6 +33,7 @@ type queue struct {
 
 	mu      sync.Mutex // guards what follows
 	units   []*unit
+	bytes   int // in units
 	free    []*unit
 	behind  bool // giving up units until the next keyframe
 	restart bool // a unit that was given up began a new timeline
@@ -46,7 +61,7 @@ func (q *queue) push(u unit) (dropped int) {
 	if q.closed {
 		return 0
 	}
-	if len(q.units) > 0 && u.Arrival.Sub(q.units[0].Arrival) > maxWaiting {
+	if q.full(u) {
 		dropped = q.giveUp()
 		q.behind = true
 	}
@@ -58,8 +73,14 @@ func (q *queue) push(u unit) (dropped int) {
 	u.restart = u.restart || q.restart
 	q.behind, q.restart = false, false
 	q.units = append(q.units, q.copy(u))
+	q.bytes += len(u.Data)
 	q.signal()
 	return dropped
+}
+
+func (q *queue) full(next unit) bool {
+	n := len(q.units)
+	return n > 0 && (n == maxUnits || q.bytes+len(next.Data) > maxBytes || next.Arrival.Sub(q.units[0].Arrival) > maxWaiting)
 }
 
 // giveUp empties the queue and returns how many units that cost.
@@ -67,10 +88,18 @@ func (q *queue) giveUp() int {
 	n := len(q.units)
 	for _, u := range q.units {
 		q.restart = q.restart || u.restart
+		q.keep(u)
 	}
-	q.free = append(q.free, q.units...)
-	q.units = q.units[:0]
+	clear(q.units)
+	q.units, q.bytes = q.units[:0], 0
 	return n
+}
+
+// keep puts a unit where it is used again, if there is room.
+func (q *queue) keep(u *unit) {
+	if len(q.free) < maxFree && cap(u.Data) <= maxFreeSize {
+		q.free = append(q.free, u)
+	}
 }
 
 func (q *queue) copy(u unit) *unit {
@@ -123,6 +152,7 @@ func (q *queue) take() (*unit, error) {
 		return nil, nil
 	}
 	u := q.units[0]
+	q.bytes -= len(u.Data)
 	q.units = append(q.units[:0], q.units[1:]...)
 	return u, nil
 }
@@ -130,7 +160,7 @@ func (q *queue) take() (*unit, error) {
 func (q *queue) recycle(u *unit) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.free = append(q.free, u)
+	q.keep(u)
 }
 
 // clear ends the queue at once, with err where it has not ended already.

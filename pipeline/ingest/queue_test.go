@@ -127,3 +127,38 @@ func TestQueueClear(t *testing.T) {
 		t.Errorf("got %v, %v, want the error alone", u, err)
 	}
 }
+
+// A flood within the time that video may wait is held to a number of pictures,
+// and of bytes.
+func TestQueueIsBounded(t *testing.T) {
+	q := newQueue()
+	dropped := 0
+	for range 10 * maxUnits {
+		dropped += q.push(unitAt(0, "k", true))
+	}
+	if len(q.units) > maxUnits || len(q.units)+dropped != 10*maxUnits {
+		t.Errorf("%d wait, %d were dropped", len(q.units), dropped)
+	}
+	q = newQueue()
+	large := string(make([]byte, 8<<20))
+	for i := range 20 {
+		dropped = q.push(unitAt(0, large, true))
+		if want := 0; i%8 != 0 && dropped != want {
+			t.Errorf("unit %d: dropped %d", i, dropped)
+		}
+		if q.bytes > maxBytes {
+			t.Fatalf("%d bytes wait", q.bytes)
+		}
+	}
+	for range 4 {
+		pop(t, q)
+	}
+	if q.bytes != 0 || len(q.free) > maxFree {
+		t.Errorf("%d bytes wait, %d units go round", q.bytes, len(q.free))
+	}
+	for _, u := range q.free {
+		if cap(u.Data) > maxFreeSize {
+			t.Errorf("%d bytes are kept", cap(u.Data))
+		}
+	}
+}

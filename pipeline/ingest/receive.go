@@ -21,23 +21,32 @@ type feed interface {
 	SenderTime(rtpTimestamp uint32) (time.Time, bool)
 }
 
-// receive has packets sent, and takes them until there are no more. What it
+// receive has packets sent, and takes them until there are no more. Those that
+// lay in the feed from before are no picture of now. What it
 // returns ends the source: io.EOF when the server ended the session in an orderly
 // way.
 func (s *liveSource) receive(ctx context.Context) error {
 	if err := s.feed.Resume(ctx); err != nil {
 		return s.ending(ctx, err)
 	}
-	r := &receiver{onLoss: s.cfg.onLoss, repairs: s.cfg.repairs}
+	r := &receiver{onLoss: s.cfg.onLoss, repairs: s.cfg.repairs, maxUnit: s.cfg.maxUnit}
+	oldest := time.Now().Add(-maxWaiting)
 	for {
 		p, came, err := s.readPacket(ctx, r)
 		if err != nil {
+			r.finish(s.enqueue)
+			s.tally.settle(r.counts())
 			return s.ending(ctx, err)
 		}
-		if came {
+		now := time.Now()
+		switch {
+		case came && p.Arrival.Before(oldest):
+			s.tally.stale.Add(1)
+			s.requestKeyframe(now)
+			continue
+		case came:
 			s.admit(p, r)
 		}
-		now := time.Now()
 		r.pop(now, s.enqueue)
 		if r.wantsKeyframe() {
 			s.requestKeyframe(now)

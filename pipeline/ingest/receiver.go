@@ -15,6 +15,7 @@ import (
 type receiver struct {
 	onLoss  OnLoss
 	repairs bool // what is missing may come again
+	maxUnit int  // in bytes; 0 is depacketize's
 
 	codec        decode.Codec
 	epoch        int
@@ -29,6 +30,7 @@ type receiver struct {
 // receiverCounts are what a receiver counts over all its buffers.
 type receiverCounts struct {
 	units, broken, withheld uint64
+	malformed, oversized    uint64 // of the broken ones, and of the unit in the making
 }
 
 // push takes the next packet as it came from the network.
@@ -48,7 +50,7 @@ func (r *receiver) push(p sdk.Packet) error {
 
 // begin starts anew for another codec or connection.
 func (r *receiver) begin(codec decode.Codec, epoch int) error {
-	d, err := depacketize.New(codec, depacketize.Config{ShowDamaged: r.onLoss == ShowLoss})
+	d, err := depacketize.New(codec, depacketize.Config{ShowDamaged: r.onLoss == ShowLoss, MaxBytes: r.maxUnit})
 	if err != nil {
 		return err
 	}
@@ -88,6 +90,15 @@ func (r *receiver) pop(now time.Time, take func(unit)) {
 			r.restart, r.lost = false, false
 		}
 	}
+}
+
+// finish gives up every gap, because nothing comes any more.
+func (r *receiver) finish(take func(unit)) {
+	if !r.started {
+		return
+	}
+	r.buffer.Flush()
+	r.pop(time.Time{}, take)
 }
 
 // skip gives up a gap in which there was no picture.
@@ -150,5 +161,7 @@ func (r *receiver) counts() receiverCounts {
 	c.units += d.Units
 	c.broken += d.Broken
 	c.withheld += d.Withheld
+	c.malformed += d.Malformed
+	c.oversized += d.Oversized
 	return c
 }

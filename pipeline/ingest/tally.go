@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 
+	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
@@ -15,7 +17,10 @@ type tally struct {
 
 	received, decoded            atomic.Uint64
 	lost, withheld               atomic.Uint64 // by the receiver
-	behind, undecodable          atomic.Uint64
+	malformed, oversized         atomic.Uint64 // by the receiver
+	stale                        atomic.Uint64 // packets
+	behind                       atomic.Uint64
+	undecodable, tooLarge        atomic.Uint64 // by the decoder
 	keyframeRequests, reconnects atomic.Uint64
 }
 
@@ -24,8 +29,20 @@ func (t *tally) arrived(at time.Time) { t.arrival.Store(max(1, int64(at.Sub(t.ma
 // settle takes over what a receiver has counted.
 func (t *tally) settle(n receiverCounts) {
 	t.received.Store(n.units + n.broken + n.withheld)
-	t.lost.Store(n.broken)
+	refused := n.malformed + n.oversized
+	t.lost.Store(n.broken - min(refused, n.broken)) // the unit in the making is not among the broken
 	t.withheld.Store(n.withheld)
+	t.malformed.Store(n.malformed)
+	t.oversized.Store(n.oversized)
+}
+
+// failed counts a unit that the decoder refused.
+func (t *tally) failed(err error) {
+	if errors.Is(err, ffmpeg.ErrTooLarge) {
+		t.tooLarge.Add(1)
+		return
+	}
+	t.undecodable.Add(1)
 }
 
 func (t *tally) counts() pipeline.SourceCounts {
@@ -37,6 +54,10 @@ func (t *tally) counts() pipeline.SourceCounts {
 			"waiting_for_keyframe": t.withheld.Load(),
 			"decoder_behind":       t.behind.Load(),
 			"undecodable":          t.undecodable.Load(),
+			"malformed":            t.malformed.Load(),
+			"over_max_unit":        t.oversized.Load(),
+			"over_max_pixels":      t.tooLarge.Load(),
+			"stale_packet":         t.stale.Load(),
 		},
 	}
 	if since := t.arrival.Load(); since > 0 {

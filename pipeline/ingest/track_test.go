@@ -584,7 +584,8 @@ func TestTrackConfig(t *testing.T) {
 		{"device", func(c *TrackConfig) { c.Device = "gpu" }, `device: must be auto, cpu, or one of cuda, vaapi, qsv, videotoolbox, d3d11va, dxva2, vdpau, drm, mediacodec, vulkan, as in cuda or cuda:1, got "gpu"`},
 		{"device and require", func(c *TrackConfig) { c.Device, c.Require = "vaapi:/dev/dri/renderD129", true }, ""},
 		{"require", func(c *TrackConfig) { c.Require = true }, "require: must go with a device that is not the cpu"},
-		{"pixels", func(c *TrackConfig) { c.MaxPixels = 0 }, "max_pixels: must be 1 to 268435456, got 0"},
+		{"unit", func(c *TrackConfig) { c.MaxUnit = 0 }, "max_unit: must be 1 to 67108864 bytes, got 0"},
+		{"pixels", func(c *TrackConfig) { c.MaxPixels = 0 }, "max_pixels: must be 1 to 256000000, got 0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 )
 
 // TrackConfig is the source that receives and decodes a track of the session.
@@ -18,6 +19,9 @@ type TrackConfig struct {
 	// OnLoss says what is shown between a loss and the next keyframe: freeze
 	// lets no damaged picture through, show lets them.
 	OnLoss OnLoss `yaml:"on_loss" oneof:"freeze,show"`
+	// MaxUnit is the most coded data of one picture; one that has more is
+	// dropped.
+	MaxUnit config.Size `yaml:"max_unit"`
 
 	Decoding `yaml:",inline"`
 }
@@ -34,7 +38,7 @@ const (
 func defaultTrack() TrackConfig {
 	return TrackConfig{
 		Codecs: []string{string(decode.VP8), string(decode.VP9), string(decode.H264)},
-		OnLoss: FreezeLoss, Decoding: defaultDecoding(),
+		OnLoss: FreezeLoss, MaxUnit: 8 << 20, Decoding: defaultDecoding(),
 	}
 }
 
@@ -55,6 +59,9 @@ func (c *TrackConfig) Validate() error {
 	}
 	if c.OnLoss != FreezeLoss && c.OnLoss != ShowLoss {
 		errs = append(errs, fmt.Errorf("on_loss: must be freeze or show, got %q", c.OnLoss))
+	}
+	if c.MaxUnit < 1 || c.MaxUnit > maxBytes {
+		errs = append(errs, fmt.Errorf("max_unit: must be 1 to %d bytes, got %d", maxBytes, c.MaxUnit))
 	}
 	return errors.Join(append(errs, c.problems()...)...)
 }
