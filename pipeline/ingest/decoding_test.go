@@ -104,7 +104,7 @@ func TestTrackDeviceAbsent(t *testing.T) {
 	if !errors.Is(err, pipeline.ErrInvalid) {
 		t.Errorf("%v is one to try again", err)
 	}
-	if _, err := NewTrack(pipeline.Env{}, TrackConfig{Track: "a", Codecs: []string{"vp8"}, MaxUnit: 1, Decoding: d}); !errors.Is(err, pipeline.ErrInvalid) {
+	if _, err := NewTrack(pipeline.Env{}, TrackConfig{Track: "a", Codecs: []string{"vp8"}, Receiving: Receiving{MaxUnit: 1, Decoding: d}}); !errors.Is(err, pipeline.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := NewFile(pipeline.Env{}, FileConfig{File: street, Decoding: d}); !errors.Is(err, pipeline.ErrInvalid) {

@@ -1,6 +1,6 @@
-// Package ingest holds the sources: a track of a session, a video file, the
-// messages of a model. It joins package sdk, which knows no pixels, with
-// package decode, which knows no sessions.
+// Package ingest holds the sources: a track of a session, the messages of a
+// model, RTP and RTSP from elsewhere, files, a test picture. It joins package sdk,
+// which knows no pixels, with package decode, which knows no sessions.
 //
 // [Open] gives programs without a pipeline the decoded frames of a track.
 package ingest
@@ -14,6 +14,18 @@ func Register(r *pipeline.Registry) {
 	})
 	pipeline.RegisterSource(r, pipeline.SourceKind[FileConfig]{
 		Name: "file", Default: defaultFile, New: NewFile,
+	})
+	pipeline.RegisterSource(r, pipeline.SourceKind[RTPConfig]{
+		Name: "rtp", Default: defaultRTP, New: NewRTP,
+	})
+	pipeline.RegisterSource(r, pipeline.SourceKind[RTSPConfig]{
+		Name: "rtsp", Default: defaultRTSP, New: NewRTSP,
+	})
+	pipeline.RegisterSource(r, pipeline.SourceKind[ImagesConfig]{
+		Name: "images", Default: defaultImages, New: NewImages,
+	})
+	pipeline.RegisterSource(r, pipeline.SourceKind[PatternConfig]{
+		Name: "pattern", Default: defaultPattern, New: NewPattern,
 	})
 	pipeline.RegisterSource(r, pipeline.SourceKind[MessageConfig]{
 		Name: "message", New: NewMessage, Session: true, Messages: true,

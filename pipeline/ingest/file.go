@@ -54,8 +54,8 @@ type fileSource struct {
 	last    time.Duration // PTS given out last
 	base    time.Duration // PTS at which the present round began
 	end     time.Duration // PTS at which the next one begins
-	began   time.Time     // when PTS 0 was due
-	drained bool          // the decoder has given all of this round
+	pace    pace
+	drained bool // the decoder has given all of this round
 	mark    pipeline.Reason
 
 	mu     sync.Mutex // guards counts
@@ -78,7 +78,7 @@ func NewFile(env pipeline.Env, cfg FileConfig) (pipeline.Source, error) {
 		return nil, errors.Join(pipeline.Invalid(fmt.Errorf("file: %w", err)), file.Close())
 	}
 	return &fileSource{
-		env: env, cfg: cfg, file: file, decoder: decoder,
+		env: env, cfg: cfg, file: file, decoder: decoder, pace: pace{clock: env.Clock},
 		frameTime: time.Duration(float64(time.Second) / file.FPS()),
 		counts:    pipeline.SourceCounts{Dropped: make(map[string]uint64)},
 	}, nil
@@ -99,7 +99,7 @@ func (s *fileSource) Read(ctx context.Context) (*pipeline.Frame, error) {
 	}
 	f := s.pending[0]
 	if s.cfg.Realtime {
-		if err := s.await(ctx, f.PTS); err != nil {
+		if err := s.pace.await(ctx, f.PTS); err != nil {
 			return nil, err
 		}
 		due := s.env.Clock.Now()
@@ -108,24 +108,6 @@ func (s *fileSource) Read(ctx context.Context) (*pipeline.Frame, error) {
 	}
 	s.pending = append(s.pending[:0], s.pending[1:]...)
 	return f, nil
-}
-
-// await waits until a picture is due.
-func (s *fileSource) await(ctx context.Context, pts time.Duration) error {
-	now := s.env.Clock.Now()
-	if s.began.IsZero() {
-		s.began = now.Add(-pts)
-	}
-	wait := s.began.Add(pts).Sub(now)
-	if wait <= 0 {
-		return nil
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-s.env.Clock.After(wait):
-		return nil
-	}
 }
 
 // advance decodes one more unit, or what the decoder holds at the end.

@@ -18,13 +18,10 @@ type liveConfig struct {
 	// kind and from name what it receives, in errors and in the log: track and
 	// main_video, say.
 	kind, from string
-	onLoss     OnLoss
 	// repairs says that the sender is asked for what is missing, and sends it
 	// again.
 	repairs bool
-	// maxUnit bounds the data of one picture, in bytes; 0 is depacketize's.
-	maxUnit int
-	Decoding
+	Receiving
 }
 
 // liveSource receives, decodes and yields the frames of one stream of packets.
@@ -201,7 +198,7 @@ func (s *liveSource) prepare(u *unit) error {
 		return fmt.Errorf("decoder for %s: %w", s.codec, err)
 	}
 	cfg := s.cfg.config(s.log)
-	cfg.Codec, cfg.ShowCorrupt = u.Codec, s.cfg.onLoss == ShowLoss
+	cfg.Codec, cfg.ShowCorrupt = u.Codec, s.cfg.OnLoss == ShowLoss
 	decoder, err := s.newDecoder(cfg)
 	if err != nil {
 		return fmt.Errorf("decoder for %s: %w", u.Codec, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/sdk"
@@ -12,13 +13,19 @@ import (
 
 // feed is where packets come from: a track of a session, a socket, a camera.
 // Resume has them sent; where they are sent already it changes nothing. A feed
-// that holds something is an io.Closer.
+// that holds something is an io.Closer, and see describedFeed.
 type feed interface {
 	Resume(ctx context.Context) error
 	ReadRTP(ctx context.Context) (sdk.Packet, error)
 	RequestKeyframe() error
 	RTT() time.Duration
 	SenderTime(rtpTimestamp uint32) (time.Time, bool)
+}
+
+// describedFeed is a feed whose sender may have told the parameter sets of H.264
+// and H.265 elsewhere. They are put in front of each keyframe, in Annex B form.
+type describedFeed interface {
+	ParameterSets() []byte
 }
 
 // receive has packets sent, and takes them until there are no more. Those that
@@ -29,7 +36,7 @@ func (s *liveSource) receive(ctx context.Context) error {
 	if err := s.feed.Resume(ctx); err != nil {
 		return s.ending(ctx, err)
 	}
-	r := &receiver{onLoss: s.cfg.onLoss, repairs: s.cfg.repairs, maxUnit: s.cfg.maxUnit}
+	r := &receiver{onLoss: s.cfg.OnLoss, repairs: s.cfg.repairs, maxUnit: int(s.cfg.MaxUnit)}
 	oldest := time.Now().Add(-maxWaiting)
 	for {
 		p, came, err := s.readPacket(ctx, r)
@@ -107,6 +114,9 @@ func (s *liveSource) admit(p sdk.Packet, r *receiver) {
 
 // enqueue hands a unit to whoever decodes.
 func (s *liveSource) enqueue(u unit) {
+	if d, ok := s.feed.(describedFeed); ok && u.Keyframe {
+		u.Data = slices.Concat(d.ParameterSets(), u.Data)
+	}
 	if t, ok := s.feed.SenderTime(uint32(u.RTPTime)); ok { //nolint:gosec // the lower half is the RTP timestamp
 		u.SenderTime = t
 	}

@@ -42,8 +42,7 @@ func NewTrack(env pipeline.Env, cfg TrackConfig) (pipeline.Source, error) {
 
 func newTrackSource(name string, log *slog.Logger, cfg TrackConfig, open func() (feed, error)) trackSource {
 	return trackSource{newLiveSource(name, log, liveConfig{
-		kind: "track", from: cfg.Track, onLoss: cfg.OnLoss, repairs: true,
-		maxUnit: int(cfg.MaxUnit), Decoding: cfg.Decoding,
+		kind: "track", from: cfg.Track, repairs: true, Receiving: cfg.Receiving,
 	}, open)}
 }
 

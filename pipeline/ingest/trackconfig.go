@@ -6,7 +6,6 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/pipeline"
-	"github.com/reactorpipe/reactorpipe/pipeline/config"
 )
 
 // TrackConfig is the source that receives and decodes a track of the session.
@@ -16,29 +15,14 @@ type TrackConfig struct {
 	// Codecs to offer, the most wanted first. The server's order decides among
 	// them.
 	Codecs []string `yaml:"codecs" oneof:"vp8,vp9,h264,h265,av1"`
-	// OnLoss says what is shown between a loss and the next keyframe: freeze
-	// lets no damaged picture through, show lets them.
-	OnLoss OnLoss `yaml:"on_loss" oneof:"freeze,show"`
-	// MaxUnit is the most coded data of one picture; one that has more is
-	// dropped.
-	MaxUnit config.Size `yaml:"max_unit"`
 
-	Decoding `yaml:",inline"`
+	Receiving `yaml:",inline"`
 }
-
-// OnLoss is what a source does about pictures that a loss damaged.
-type OnLoss string
-
-// The ways of a loss.
-const (
-	FreezeLoss OnLoss = "freeze"
-	ShowLoss   OnLoss = "show"
-)
 
 func defaultTrack() TrackConfig {
 	return TrackConfig{
-		Codecs: []string{string(decode.VP8), string(decode.VP9), string(decode.H264)},
-		OnLoss: FreezeLoss, MaxUnit: 8 << 20, Decoding: defaultDecoding(),
+		Codecs:    []string{string(decode.VP8), string(decode.VP9), string(decode.H264)},
+		Receiving: defaultReceiving(),
 	}
 }
 
@@ -56,12 +40,6 @@ func (c *TrackConfig) Validate() error {
 		if err != nil || !codec.Video() {
 			errs = append(errs, fmt.Errorf("codecs: must be vp8, vp9, h264, h265 or av1, got %q", name))
 		}
-	}
-	if c.OnLoss != FreezeLoss && c.OnLoss != ShowLoss {
-		errs = append(errs, fmt.Errorf("on_loss: must be freeze or show, got %q", c.OnLoss))
-	}
-	if c.MaxUnit < 1 || c.MaxUnit > maxBytes {
-		errs = append(errs, fmt.Errorf("max_unit: must be 1 to %d bytes, got %d", maxBytes, c.MaxUnit))
 	}
 	return errors.Join(append(errs, c.problems()...)...)
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -49,7 +50,7 @@ func main() {
 	seconds := flag.Duration("for", 30*time.Second, "of each run of the table loss")
 	keep := flag.String("keep", "", "`FILE` of the results of the table loss: what it has is not measured again")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	h, err := newHarness(".", *runs)
 	if err == nil {
