@@ -48,19 +48,8 @@ func (s *Session) Upload(ctx context.Context, r io.Reader, info UploadInfo) (Fil
 	if err != nil {
 		return FileRef{}, gpuErrorf(CodeInvalidState, op, "%v", err)
 	}
-	var slot struct {
-		ID  string `json:"presigned_id"`
-		URL string `json:"presigned_url"`
-	}
-	body := struct {
-		Name     string `json:"name"`
-		Size     int64  `json:"size"`
-		MIMEType string `json:"mime_type"`
-	}{info.Name, info.Size, info.MIMEType}
-	if _, err := s.api.do(ctx, exchange{
-		op: op, hop: "create upload", method: http.MethodPost,
-		path: "/sessions/" + url.PathEscape(s.id) + "/uploads", body: body, out: &slot,
-	}); err != nil {
+	slot, err := s.api.reserve(ctx, s.id, info)
+	if err != nil {
 		return FileRef{}, err
 	}
 	if err := s.api.put(ctx, slot.URL, r, info); err != nil {
@@ -75,6 +64,30 @@ func (s *Session) Upload(ctx context.Context, r io.Reader, info UploadInfo) (Fil
 		}},
 	})
 	return ref, nil
+}
+
+// uploadSlot is where an upload goes and how commands refer to it.
+type uploadSlot struct {
+	ID  string `json:"presigned_id"`
+	URL string `json:"presigned_url"`
+}
+
+// reserve asks a session for room for a file.
+func (a *api) reserve(ctx context.Context, session string, info UploadInfo) (uploadSlot, error) {
+	body := struct {
+		Name     string `json:"name"`
+		Size     int64  `json:"size"`
+		MIMEType string `json:"mime_type"`
+	}{info.Name, info.Size, info.MIMEType}
+	var slot uploadSlot
+	_, err := a.do(ctx, exchange{
+		op: "upload", hop: "create upload", method: http.MethodPost,
+		path: "/sessions/" + url.PathEscape(session) + "/uploads", body: body, out: &slot,
+	})
+	if err == nil && slot.ID == "" {
+		err = &Error{Code: CodeDecode, Component: componentAPI, Operation: "upload", Message: "create upload: the answer holds no upload id"}
+	}
+	return slot, err
 }
 
 // UploadFile uploads the file at a path, under its own name unless info has one.
