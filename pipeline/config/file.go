@@ -41,7 +41,10 @@ type sessionFile struct {
 	OnExit string `yaml:"on_exit" oneof:"end,leave"`
 	// Wait is how long a server that is not there, or busy, is tried again.
 	Wait Duration `yaml:"wait"`
-	// ICEServers are URLs of STUN and TURN servers besides the session's own.
+	// ICEServers are URLs of STUN and TURN servers in place of the session's own,
+	// those of TURN with their user and password:
+	// turns:user:password@host:443?transport=tcp. What is special in a URL is
+	// written as %40 and the like.
 	ICEServers []string `yaml:"ice_servers"`
 }
 

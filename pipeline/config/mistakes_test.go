@@ -171,6 +171,7 @@ func TestMistakes(t *testing.T) {
 			`1: session: sim.loss: must be from 0 to 1, got 2`, `1: session: sim.codec: must be vp8, vp9, h264 or av1, got h265`,
 		}},
 		{"an ICE server", "session: {model: a/b, ice_servers: [example.com]}\n" + withCam + withLog, []string{`1: session: ice_servers[0]: must begin with stun:, turn: or turns:, got example.com`}},
+		{"a TURN server without a password", "session: {model: a/b, ice_servers: ['turn:example.com:3478']}\n" + withCam + withLog, []string{`1: session: ice_servers[0]: must have a user and a password, as in turns:user:password@host:443?transport=tcp, got turn:example.com:3478`}},
 		{"a start that computes", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: \"{{ frame.seq }}\"}}\n" + withCam + withLog, []string{`4: session: start[0].data: holds constants only: there are no frames yet`}},
 		{"a start that uploads", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: {file: x.png}}}\n" + withCam + withLog, []string{`4: session: start[0].data.n: uploads, as in {file: …}, are not supported`}},
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -52,18 +53,29 @@ func (l *loader) session(name, label string, key, n *yaml.Node) {
 		c.wrong(keyNode(n, "on_exit"), "on_exit", "must be end or leave, got %s", orNothing([]byte(s.OnExit)))
 	}
 	for i, server := range s.ICEServers {
-		if !iceServer(server) {
-			c.wrong(find(n, item("ice_servers", i)), item("ice_servers", i), "must begin with stun:, turn: or turns:, got %s", orNothing([]byte(server)))
+		if problem := iceServerProblem(server); problem != "" {
+			c.wrong(find(n, item("ice_servers", i)), item("ice_servers", i), "%s, got %s", problem, orNothing([]byte(server)))
 		}
 	}
 	s.Start = l.start(c, n, f.Start)
 	l.spec.Sessions = append(l.spec.Sessions, s)
 }
 
-func iceServer(server string) bool {
+// iceServerProblem says what is wrong with the URL of a server, "" for nothing.
+// Nothing is wrong with one that has a password.
+func iceServerProblem(server string) string {
 	scheme, rest, _ := strings.Cut(server, ":")
-	return slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) && rest != ""
+	switch {
+	case !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) || rest == "":
+		return "must begin with stun:, turn: or turns:"
+	case strings.HasPrefix(scheme, "turn") && !turnCredentials.MatchString(rest):
+		return "must have a user and a password, as in turns:user:password@host:443?transport=tcp"
+	}
+	return ""
 }
+
+// turnCredentials are what a TURN server's URL has behind its scheme.
+var turnCredentials = regexp.MustCompile(`^[^:@]+:[^@]+@[^@]+$`)
 
 // peer finds out whom the session is with.
 func (l *loader) peer(c *component, s *Session, key, n *yaml.Node) {

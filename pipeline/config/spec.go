@@ -47,7 +47,8 @@ type Session struct {
 	OnExit string
 	// Wait is how long a server that is not there, or busy, is tried again.
 	Wait time.Duration
-	// ICEServers are URLs (stun:…, turn:…) used besides the session's own.
+	// ICEServers are URLs (stun:…, turn:user:password@…) in place of the session's
+	// own.
 	ICEServers []string
 }
 

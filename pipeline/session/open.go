@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -51,10 +53,28 @@ func (s *Session) sdkConfig() sdk.Config {
 		Codecs: s.cfg.Codecs, Logger: s.cfg.Log,
 		NoAutoResume: true, // a track flows when a source reads it
 	}
-	for _, url := range spec.ICEServers {
-		cfg.ICEServers = append(cfg.ICEServers, sdk.ICEServer{URLs: []string{url}})
+	for _, server := range spec.ICEServers {
+		cfg.ICEServers = append(cfg.ICEServers, iceServer(server))
 	}
 	return cfg
+}
+
+// iceServer takes the user and the password out of a server's URL.
+func iceServer(server string) sdk.ICEServer {
+	scheme, rest, _ := strings.Cut(server, ":")
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 {
+		return sdk.ICEServer{URLs: []string{server}}
+	}
+	name, password, _ := strings.Cut(rest[:at], ":")
+	return sdk.ICEServer{URLs: []string{scheme + ":" + rest[at+1:]}, Username: unescaped(name), Password: unescaped(password)}
+}
+
+func unescaped(s string) string {
+	if plain, err := url.PathUnescape(s); err == nil {
+		return plain
+	}
+	return s
 }
 
 // mayPass says that trying again can help: no answer, no room, a server that is

@@ -35,7 +35,7 @@ func sessionBench() bench {
 		name: "session", title: "package sdk alone, the server in a process of its own, 720p30 H.264",
 		run: func(ctx context.Context, h *harness) ([]row, error) {
 			var rows []row
-			for _, part := range []func(context.Context, *harness) ([]row, error){startRows, commandRows, receiveRows, sizeRows} {
+			for _, part := range []func(context.Context, *harness) ([]row, error){startRows, strangerRows, commandRows, receiveRows, sizeRows} {
 				r, err := part(ctx, h)
 				if err != nil {
 					return nil, err
@@ -64,6 +64,58 @@ func startRows(ctx context.Context, h *harness) ([]row, error) {
 		within("connect → first RTP packet, the server's own time included", median(packet), 50*time.Millisecond),
 		within("connect → first decodable frame", median(frame), 100*time.Millisecond),
 	}, nil
+}
+
+// stun is what the rows of the published runtime have in common: it waits for a
+// STUN server that does not answer, unless it is told to use none.
+const stun = "published runtime, its STUN server out of reach: "
+
+// strangerRows starts sessions of the published runtime, beside the published
+// client.
+func strangerRows(ctx context.Context, h *harness) ([]row, error) {
+	server, url, err := h.runtime(ctx, here, here)
+	if errors.Is(err, errNoPython) {
+		return []row{{what: stun + "skipped", value: err.Error()}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var got []start
+	err = h.call(ctx, &got, "start", url, strconv.Itoa(max(h.runs, 3)), "local")
+	var ours, theirs []time.Duration
+	for _, s := range got {
+		ours = append(ours, s.Frame)
+	}
+	for range h.runs {
+		if err != nil {
+			break
+		}
+		var took time.Duration
+		took, err = h.publishedStart(ctx, url)
+		theirs = append(theirs, took)
+	}
+	if err := errors.Join(err, server.interrupt()); err != nil {
+		return nil, err
+	}
+	return []row{
+		within(stun+"connect → first decodable frame", median(ours), 500*time.Millisecond),
+		{what: stun + "the published client's first picture", value: fmt.Sprintf("%.1f ms", float64(median(theirs).Microseconds())/1000)},
+	}, nil
+}
+
+// publishedStart is how long the published client takes to its first picture.
+func (h *harness) publishedStart(ctx context.Context, url string) (time.Duration, error) {
+	python, err := h.python(ctx)
+	if err != nil {
+		return 0, err
+	}
+	c, err := begin(here.command(ctx, python, filepath.Join(h.dir, "python", "start.py"), url))
+	if err != nil {
+		return 0, err
+	}
+	var got struct{ Seconds float64 }
+	err = errors.Join(c.read(&got), c.stop())
+	return time.Duration(got.Seconds * float64(time.Second)), err
 }
 
 func commandRows(ctx context.Context, h *harness) ([]row, error) {
@@ -181,9 +233,13 @@ func sizeRows(ctx context.Context, h *harness) ([]row, error) {
 	}}, nil
 }
 
-// one opens a session of the cloud at the server in args[0].
+// one opens a session of the cloud's kind.
 func one(ctx context.Context, url string) (*sdk.Session, *sdk.Track, error) {
-	s, err := sdk.Connect(ctx, sdk.Config{BaseURL: url, Model: "bench", APIKey: "bench"})
+	return open(ctx, sdk.Config{BaseURL: url, Model: "bench", APIKey: "bench"})
+}
+
+func open(ctx context.Context, cfg sdk.Config) (*sdk.Session, *sdk.Track, error) {
+	s, err := sdk.Connect(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -195,15 +251,16 @@ func one(ctx context.Context, url string) (*sdk.Session, *sdk.Track, error) {
 }
 
 // startChild starts sessions one after the other. Its arguments are the server's
-// URL and how many.
+// URL, how many, and "local" for a runtime that makes no difference between them.
 func startChild(ctx context.Context, args []string) error {
+	cfg := sdk.Config{BaseURL: args[0], Model: "bench", APIKey: "bench", Local: len(args) > 2}
 	count, err := strconv.Atoi(args[1])
 	if err != nil {
 		return err
 	}
 	var all []start
 	for range count {
-		s, err := startOnce(ctx, args[0])
+		s, err := startOnce(ctx, cfg)
 		if err != nil {
 			return err
 		}
@@ -212,25 +269,23 @@ func startChild(ctx context.Context, args []string) error {
 	return tell(all)
 }
 
-func startOnce(ctx context.Context, url string) (start, error) {
+func startOnce(ctx context.Context, cfg sdk.Config) (start, error) {
 	var out start
-	d, err := depacketize.New(decode.H264, depacketize.Config{})
-	if err != nil {
-		return out, err
-	}
 	begun := time.Now()
-	s, t, err := one(ctx, url)
+	s, t, err := open(ctx, cfg)
 	if err != nil {
 		return out, err
 	}
 	out.Ready = time.Since(begun)
+	var d *depacketize.Depacketizer
 	for seq := int64(0); out.Frame == 0; seq++ {
 		p, err := t.ReadRTP(ctx)
+		if d == nil && err == nil {
+			out.Packet = p.Arrival.Sub(begun)
+			d, err = depacketize.New(decode.Codec(p.Codec), depacketize.Config{})
+		}
 		if err != nil {
 			return out, errors.Join(err, s.Close())
-		}
-		if seq == 0 {
-			out.Packet = p.Arrival.Sub(begun)
 		}
 		// The first packets come in order on a loopback; one that did not would
 		// cost a keyframe, and show.
