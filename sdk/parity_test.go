@@ -48,6 +48,24 @@ func TestParity(t *testing.T) {
 	}
 }
 
+// TestSimulatorPage: the tests that docs/simulator.md names are there.
+func TestSimulatorPage(t *testing.T) {
+	doc, err := os.ReadFile("../docs/simulator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := declared(t)
+	found := regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(string(doc), -1)
+	if len(found) < 20 {
+		t.Errorf("%d tests were read", len(found))
+	}
+	for _, m := range found {
+		if !names[m[1]] {
+			t.Errorf("there is no %s", m[1])
+		}
+	}
+}
+
 // declared are the names of the package and of its tests: functions, types,
 // constants and variables, and methods and fields behind their type's name.
 func declared(t *testing.T) map[string]bool {

@@ -282,12 +282,14 @@ func TestSimTrouble(t *testing.T) {
 	t.Parallel()
 	var model, v invocation
 	model.start(t, "sim", "--addr", "127.0.0.1:0", "--width", "320", "--height", "240", "--sessions", "2",
-		"--loss", "0.01", "--reorder", "0.02", "--duplicate", "0.03", "--latency", "20ms", "--jitter", "10ms", "--bandwidth", "5000000")
+		"--loss", "0.01", "--reorder", "0.02", "--duplicate", "0.03", "--latency", "20ms", "--jitter", "10ms", "--bandwidth", "5000000",
+		"--show", "still", "--clock-skew", "-1h", "--trouble", `{"http": {"POST /stop_session": [{"status": 503, "times": 1}]}, "messages": {"data": [{"of": "error", "delay": "1s"}]}}`)
 	model.err.waitFor(t, `msg="model ready" url=`)
 	_, url, _ := strings.Cut(strings.TrimSpace(model.err.String()), "url=")
 	url, _, _ = strings.Cut(url, "\n")
 	_, body := ask(t, url+"/_trouble")
-	want := `{"network":{"drop":0.01,"duplicate":0.03,"reorder":0.02,"bandwidth":5000000,"delay":"20ms","jitter":"10ms"}}`
+	want := `{"http":{"POST /stop_session":[{"status":503,"times":1}]},"messages":{"data":[{"of":"error","delay":"1s"}]},` +
+		`"network":{"drop":0.01,"duplicate":0.03,"reorder":0.02,"bandwidth":5000000,"delay":"20ms","jitter":"10ms"},"show":"still","clock_skew":"-1h0m0s"}`
 	if diff := cmp.Diff(strings.TrimSpace(body), want); diff != "" {
 		t.Error(diff)
 	}
@@ -303,6 +305,44 @@ sinks: [{name: out, type: discard}]
 	v = invocation{}
 	if code := v.main(t, "sim", "--loss", "2"); code != exitUsage || !strings.Contains(v.err.String(), "network: drop: must be 0 to 1, got 2") {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+}
+
+// What happens once happens at its time, which begins with the first client.
+func TestSimIncidents(t *testing.T) {
+	t.Parallel()
+	var model, v invocation
+	model.start(t, "sim", "--addr", "127.0.0.1:0", "--width", "320", "--height", "240", "--happen", "end=used up@300ms", "--happen", "crash@400ms")
+	model.err.waitFor(t, `msg="model ready" url=`)
+	_, url, _ := strings.Cut(strings.TrimSpace(model.err.String()), "url=")
+	url, _, _ = strings.Cut(url, "\n")
+	path := write(t, "p.yaml", strings.ReplaceAll(`
+name: p
+session: {url: "URL"}
+sources: {cam: {track: main_video}}
+sinks: [{name: out, type: discard}]
+`, "URL", url))
+	if code := v.main(t, "run", path); code != exitFailed && code != exitDone || !strings.Contains(v.err.String(), "used up") {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	model.err.waitFor(t, "msg=trouble what=crash")
+	file := filepath.Join(t.TempDir(), "t.json")
+	if err := os.WriteFile(file, []byte(`{"show": "plaid"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ flag, value, want string }{
+		{"--happen", "crash", "must be WHAT@TIME, such as crash@30s"},
+		{"--happen", "crash@soon", `must end with a time such as 30s, got "soon"`},
+		{"--happen", "burn@1s", `no such trouble as "burn"; there are drop, mute, end, moderate, crash, restart, expire_tokens`},
+		{"--trouble", "{", "unexpected end of JSON input"},
+		{"--trouble", `{"htpp": {}}`, `unknown field "htpp"`},
+		{"--trouble", "@" + file, `show: must be one of`},
+		{"--trouble", "@none.json", "open none.json: no such file or directory"},
+	} {
+		v = invocation{}
+		if code := v.main(t, "sim", tt.flag, tt.value); code != exitUsage || !strings.Contains(v.err.String(), tt.want) {
+			t.Errorf("%s %s: exit %d: %s", tt.flag, tt.value, code, v.err.String())
+		}
 	}
 }
 

@@ -81,8 +81,16 @@ func (p *program) simCommand() *cobra.Command {
 			"/health answers, shows a clip or a test pattern, and changes the picture as its commands\n" +
 			"say; `reactorpipe run` connects to it with session: {url: http://ADDR}. With --loop it sends\n" +
 			"a video of H.264, H.265, VP8, VP9 or AV1 as it is, twenty sessions on a fraction of a core;\n" +
-			"commands are answered then, and change nothing. What goes wrong is set by flags, and while\n" +
-			"it runs by PUT /_trouble, as JSON: GET /_trouble shows the form.",
+			"commands are answered then, and change nothing. With --schema it stands in for another\n" +
+			"model.\n\n" +
+			"What goes wrong is set by flags, and while it runs by HTTP: PUT /_trouble takes what --trouble\n" +
+			"takes, GET shows it, DELETE ends it, POST /_trouble/crash and the like have happen what --happen\n" +
+			"has. POST /_say/TYPE with a JSON object has the model say that. docs/simulator.md has it all.",
+		Example: "  reactorpipe sim --clip street.mp4\n" +
+			"  reactorpipe sim --loop encoded.mp4 --sessions 20\n" +
+			"  reactorpipe sim --schema helios.json --delay 200ms\n" +
+			"  reactorpipe sim --loss 0.05 --latency 40ms --jitter 10ms --happen drop@20s\n" +
+			`  reactorpipe sim --trouble '{"http": {"POST /start_session": [{"status": 429, "retry_after": "7", "times": 1}]}}'`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			log, _, err := p.logger(logs)
 			if err != nil {
@@ -116,6 +124,10 @@ func (p *program) simCommand() *cobra.Command {
 	f.DurationVar(&network.Delay, "latency", 0, "delay media packets by `TIME`")
 	f.DurationVar(&network.Jitter, "jitter", 0, "delay media packets by up to `TIME` more, by chance")
 	f.IntVar(&network.Bandwidth, "bandwidth", 0, "let `BITS` a second through to each connection; 0 does not bound")
+	f.StringVar((*string)(&cfg.Trouble.Show), "show", "", "show `WHAT` in place of the picture: stopped, still, black, large")
+	f.DurationVar(&cfg.Trouble.ClockSkew, "clock-skew", 0, "be `TIME` ahead of the true time")
+	f.Var(troubleFlag{&cfg.Trouble}, "trouble", "make all of `TROUBLE`, as JSON, or @FILE with it")
+	f.Var(incidentFlag{&cfg.Incidents}, "happen", "have `WHAT@TIME` happen, so long after the first client came, for example crash@30s: drop, mute, end, end=REASON, moderate, crash, restart, expire_tokens; may be repeated")
 	f.DurationVar(&cfg.SessionLimit, "session-limit", 0, "end each session after `TIME`; 0 does not")
 	f.StringSliceVar(&cfg.Surface.Inputs, "input", nil, "take these input `TRACKS` (default source)")
 	f.StringSliceVar(&cfg.Surface.Commands, "command", nil, "take these `COMMANDS` besides the built-in ones, with any arguments")

@@ -46,10 +46,21 @@ func wrongFlag(c *cobra.Command, err error) error {
 		err = unknownFlag(c, unknown.GetSpecifiedName())
 	case errors.As(err, &missing):
 		err = fmt.Errorf("--%s: needs a value", missing.GetFlag().Name)
+	case errors.As(err, &value) && explains(value.GetFlag().Value):
+		err = fmt.Errorf("--%s: %w", value.GetFlag().Name, value.Unwrap())
 	case errors.As(err, &value):
 		err = fmt.Errorf("--%s: must be %s, got %q", value.GetFlag().Name, allowed(value.GetFlag()), value.GetValue())
 	}
 	return &usageError{err}
+}
+
+// explains says that a flag's own errors say what is wrong.
+func explains(v pflag.Value) bool {
+	switch v.(type) {
+	case troubleFlag, incidentFlag:
+		return true
+	}
+	return false
 }
 
 func unknownFlag(c *cobra.Command, name string) error {

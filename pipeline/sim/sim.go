@@ -56,6 +56,8 @@ type Config struct {
 	Delay time.Duration
 	// Trouble is what goes wrong from the start; PUT /_trouble changes it.
 	Trouble sessiontest.Trouble
+	// Incidents happen once, so long after the first client is there.
+	Incidents []Incident
 	// Sessions is how many the cloud's routes give at a time; 5 if zero.
 	Sessions int
 	// SessionLimit ends each session after that time; 0 does not.
@@ -98,6 +100,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Sessions < 0 {
 		errs = append(errs, fmt.Errorf("sessions: must not be negative, got %d", c.Sessions))
+	}
+	for _, i := range c.Incidents {
+		errs = append(errs, i.What.Validate())
 	}
 	return errors.Join(append(errs, c.Trouble.Validate())...)
 }
@@ -150,6 +155,8 @@ type Server struct {
 	complaints pipeline.Turns // of pictures that could not be shown
 
 	frames, inputs atomic.Uint64
+	visited        chan struct{} // closed when the first client is there
+	visit          sync.Once
 
 	mu       sync.Mutex         // guards steppers
 	steppers map[string]*studio // by their sessions
@@ -170,7 +177,9 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, pipeline.Invalid(err)
 	}
-	s := &Server{cfg: cfg.complete(), scene: newScene(), encoders: map[viewed]encode.Encoder{}, steppers: map[string]*studio{}}
+	s := &Server{
+		cfg: cfg.complete(), scene: newScene(), encoders: map[viewed]encode.Encoder{}, steppers: map[string]*studio{}, visited: make(chan struct{}),
+	}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -198,6 +207,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 		s.wg.Go(func() { s.show(ctx) })
 	}
 	s.wg.Go(func() { s.tell(ctx) })
+	s.wg.Go(func() { s.runIncidents(ctx) })
 	return s, nil
 }
 

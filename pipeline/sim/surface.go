@@ -49,6 +49,7 @@ func (s *Server) model() sessiontest.Model {
 		m.Commands = replaceCommand(m.Commands, s.openCommand(name))
 	}
 	m.Receive = s.receive
+	m.Connected = func(string, uint32) { s.visit.Do(func() { close(s.visited) }) }
 	if s.cfg.StepFrames > 0 {
 		m.Step, m.Ended = s.step, s.forget
 	}

@@ -14,7 +14,7 @@ import (
 
 // clips are what testdata/generate makes.
 //
-//go:embed testdata/*.ivf testdata/*.h264
+//go:embed testdata/*.ivf testdata/*.h264 testdata/*.h265
 var clips embed.FS
 
 // Clip is a piece of encoded video, or sound, to be played in a loop. Its first
@@ -74,10 +74,10 @@ func (c *Clip) keyframe(frame int) bool {
 // test picture of 160×120 at 30 fps, whose first frame is the only keyframe. The
 // number of a frame, 0 to 59, is in the picture, for [FrameNumber], and in the
 // metadata behind it.
-func TestClips() []*Clip { return all("loop") }
+func TestClips() []*Clip { return usual("loop") }
 
 // NegativeClips are the [TestClips] in inverted colours: an effect to see.
-func NegativeClips() []*Clip { return all("negative") }
+func NegativeClips() []*Clip { return usual("negative") }
 
 // VP8Clip is the test picture in VP8.
 func VP8Clip() *Clip { return embedded("loop", "vp8") }
@@ -87,6 +87,12 @@ func VP9Clip() *Clip { return embedded("loop", "vp9") }
 
 // H264Clip is the test picture in H.264, constrained baseline.
 func H264Clip() *Clip { return embedded("loop", "h264") }
+
+// H265Clip is the test picture in H.265.
+func H265Clip() *Clip { return embedded("loop", "h265") }
+
+// AV1Clip is the test picture in AV1, which cannot carry metadata.
+func AV1Clip() *Clip { return embedded("loop", "av1") }
 
 // SilenceClip is Opus without a sound, 20 ms at a time.
 func SilenceClip() *Clip {
@@ -107,24 +113,32 @@ func FrameNumber(luma []byte, stride int) int {
 	return n
 }
 
-func all(name string) []*Clip {
+// usual are a clip in the codecs that clients offer.
+func usual(name string) []*Clip {
 	return []*Clip{embedded(name, "vp8"), embedded(name, "h264"), embedded(name, "vp9")}
+}
+
+// all are a clip in every codec.
+func all(name string) []*Clip {
+	return append(usual(name), embedded(name, "h265"), embedded(name, "av1"))
 }
 
 // embedded is a clip of testdata. One that is broken is a mistake of this
 // package.
 func embedded(name, codec string) *Clip {
-	path := "testdata/" + name + "." + codec + ".ivf"
-	if codec == "h264" {
-		path = "testdata/" + name + ".h264"
+	delimiters := map[string][]byte{"h264": {0, 0, 0, 1, 9}, "h265": {0, 0, 0, 1, 70, 1}}
+	delimiter := delimiters[codec]
+	path := "testdata/" + name + "." + codec
+	if delimiter == nil {
+		path += ".ivf"
 	}
 	stream, err := clips.ReadFile(path)
 	if err != nil {
 		panic("sessiontest: " + err.Error())
 	}
 	c := &Clip{Codec: codec, FPS: 30, Numbered: true}
-	if codec == "h264" {
-		c.Frames = splitAnnexB(stream)
+	if delimiter != nil {
+		c.Frames = splitAnnexB(stream, delimiter)
 		return c
 	}
 	if c.Frames, err = readIVF(stream); err != nil {
@@ -159,13 +173,11 @@ func readIVF(ivf []byte) ([][]byte, error) {
 	}
 }
 
-// accessUnitDelimiter begins every access unit of the H.264 clip.
-var accessUnitDelimiter = []byte{0, 0, 0, 1, 9}
-
-func splitAnnexB(stream []byte) [][]byte {
+// splitAnnexB takes a stream apart at the delimiters of its access units.
+func splitAnnexB(stream, delimiter []byte) [][]byte {
 	var units [][]byte
 	for len(stream) > 0 {
-		next := bytes.Index(stream[1:], accessUnitDelimiter) + 1
+		next := bytes.Index(stream[1:], delimiter) + 1
 		if next == 0 {
 			next = len(stream)
 		}

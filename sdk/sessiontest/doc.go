@@ -31,8 +31,8 @@
 // [Server.SetTrouble] sets all of it (PUT, GET and DELETE /_trouble), and a part of
 // it is set by [Server.Fail] and [Server.Delay] for answers over HTTP,
 // [Server.Garble] for messages, [Server.SetNetwork] for media packets and
-// [Server.Show] for pictures. What happens once is a method, and POST
-// /_trouble/NAME: [Server.Drop] (drop), [Server.Mute] (mute), [Server.EndSessions]
-// (end, with ?reason=), [Server.Moderate] (moderate), [Server.Crash] (crash) and
-// [Server.Restart] (restart), [Server.ExpireTokens] (expire_tokens).
+// [Server.Show] for pictures. What happens once is a method, an [Incident] for
+// [Server.Happen], and POST /_trouble/INCIDENT: [Server.Drop], [Server.Mute],
+// [Server.EndSessions] (with ?reason=), [Server.Moderate], [Server.Crash] and
+// [Server.Restart], [Server.ExpireTokens].
 package sessiontest

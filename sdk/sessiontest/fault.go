@@ -3,6 +3,7 @@ package sessiontest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -28,6 +29,16 @@ type Fault struct {
 	Delay time.Duration `json:"delay,omitempty"`
 	// Times is how many requests it hits; 0: all to come.
 	Times int `json:"times,omitempty"`
+}
+
+func (f Fault) validate() error {
+	switch {
+	case f.Status != 0 && (f.Status < 200 || f.Status > 599):
+		return fmt.Errorf("status: must be 200 to 599, got %d", f.Status)
+	case f.Delay < 0 || f.Size < 0 || f.Times < 0:
+		return fmt.Errorf("delay, size, times: must not be negative, got %v, %d, %d", f.Delay, f.Size, f.Times)
+	}
+	return nil
 }
 
 // next takes the fault that hits a request.

@@ -3,6 +3,9 @@ package sessiontest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -35,6 +38,44 @@ type MessageFault struct {
 	Times int `json:"times,omitempty"`
 }
 
+func (f MessageFault) validate(c wire.Channel) error {
+	kinds := messageKinds(c)
+	switch {
+	case f.Of != "" && kinds != nil && !slices.Contains(kinds, f.Of):
+		return fmt.Errorf("of: must be one of %s, got %q", strings.Join(kinds, ", "), f.Of)
+	case f.Delay < 0 || f.Size < 0 || f.Times < 0:
+		return fmt.Errorf("delay, size, times: must not be negative, got %v, %d, %d", f.Delay, f.Size, f.Times)
+	}
+	return nil
+}
+
+// bareAck is the kind of a message without a payload.
+const bareAck = "ack"
+
+// messageKinds are the kinds of messages that the server sends on a channel, nil
+// if there is no such channel.
+func messageKinds(c wire.Channel) []string {
+	var kinds []string
+	var m protoreflect.ProtoMessage
+	switch c {
+	case wire.DataChannel:
+		m, kinds = &wire.DataServerMessage{}, []string{bareAck}
+	case wire.ControlChannel:
+		m = &wire.ControlServerMessage{}
+	default:
+		return nil
+	}
+	payloads := payloadOf(m.ProtoReflect()).Fields()
+	for i := range payloads.Len() {
+		kinds = append(kinds, string(payloads.Get(i).Name()))
+	}
+	return kinds
+}
+
+func payloadOf(m protoreflect.Message) protoreflect.OneofDescriptor {
+	return m.Descriptor().Oneofs().ByName("payload")
+}
+
 // garbled takes the fault that hits a message.
 func (t *trouble) garbled(c wire.Channel, m wire.ServerMessage) (MessageFault, bool) {
 	t.mu.Lock()
@@ -48,17 +89,17 @@ func (t *trouble) garbled(c wire.Channel, m wire.ServerMessage) (MessageFault, b
 		func(f *MessageFault) *int { return &f.Times })
 }
 
-// payloadName is the kind of a message; one without a payload is an ack.
+// payloadName is the kind of a message.
 func payloadName(m wire.ServerMessage) string {
 	p, ok := m.(interface{ ProtoReflect() protoreflect.Message })
 	if !ok {
 		return ""
 	}
 	r := p.ProtoReflect()
-	if f := r.WhichOneof(r.Descriptor().Oneofs().ByName("payload")); f != nil {
+	if f := r.WhichOneof(payloadOf(r)); f != nil {
 		return string(f.Name())
 	}
-	return "ack"
+	return bareAck
 }
 
 // garble sends a message in the way of a fault. c.out.mu is held.

@@ -59,7 +59,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /_trouble", s.getTrouble)
 	mux.HandleFunc("PUT /_trouble", s.putTrouble)
 	mux.HandleFunc("DELETE /_trouble", s.deleteTrouble)
-	mux.HandleFunc("POST /_trouble/{event}", s.makeTrouble)
+	mux.HandleFunc("POST /_trouble/{incident}", s.makeTrouble)
 	mux.HandleFunc("POST /_say/{type}", s.sayMessage)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, http.StatusNotFound, "Not Found") })
 	return crossOrigin(mux)

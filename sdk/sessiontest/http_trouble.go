@@ -37,26 +37,10 @@ func (s *Server) deleteTrouble(w http.ResponseWriter, _ *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// makeTrouble makes what happens once: drop, mute, end (with ?reason=), moderate,
-// crash, restart, expire_tokens.
+// makeTrouble has an [Incident] happen; an end may have a ?reason=.
 func (s *Server) makeTrouble(w http.ResponseWriter, r *http.Request) {
-	switch r.PathValue("event") {
-	case "drop":
-		s.Drop()
-	case "mute":
-		s.Mute()
-	case "end":
-		s.EndSessions(r.URL.Query().Get("reason"))
-	case "moderate":
-		s.Moderate()
-	case "crash":
-		s.Crash()
-	case "restart":
-		s.Restart()
-	case "expire_tokens":
-		s.ExpireTokens()
-	default:
-		refuse(w, http.StatusNotFound, "no such trouble; there are drop, mute, end, moderate, crash, restart, expire_tokens")
+	if err := s.Happen(Incident(r.PathValue("incident")), r.URL.Query().Get("reason")); err != nil {
+		refuse(w, http.StatusNotFound, err.Error())
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

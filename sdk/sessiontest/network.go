@@ -269,14 +269,14 @@ func (n Network) MarshalJSON() ([]byte, error) {
 	}{plain(n), duration(n.Delay), duration(n.Jitter)})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes. What it does not name stays.
 func (n *Network) UnmarshalJSON(b []byte) error {
 	type plain Network
 	v := struct {
 		*plain
 		Delay  duration `json:"delay"`
 		Jitter duration `json:"jitter"`
-	}{plain: (*plain)(n)}
+	}{(*plain)(n), duration(n.Delay), duration(n.Jitter)}
 	err := strictly(b, &v)
 	n.Delay, n.Jitter = time.Duration(v.Delay), time.Duration(v.Jitter)
 	return err

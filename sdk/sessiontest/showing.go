@@ -8,7 +8,7 @@ type Showing string
 const (
 	Live    Showing = ""        // what the model sends
 	Stopped Showing = "stopped" // nothing: connections stay up, packets stop
-	Still   Showing = "still"   // the last keyframe, over and over
+	Still   Showing = "still"   // the last keyframe, or the next if there was none, over and over
 	Black   Showing = "black"   // a black picture of 160×120
 	Large   Showing = "large"   // the test picture in 320×240: another resolution
 )
@@ -49,6 +49,10 @@ func (o *Output) shown(s Sample) (Sample, bool) {
 	switch w {
 	case Still:
 		k, ok := o.keyframes[s.Codec]
+		if !ok && s.Keyframe {
+			o.keep(s)
+			return s, true
+		}
 		k.PTS = s.PTS
 		return k, ok
 	case Black, Large:

@@ -46,13 +46,18 @@ func (t Trouble) Validate() error {
 			return fmt.Errorf("http: %q is no route", route)
 		}
 		for _, f := range faults {
-			if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
-				return fmt.Errorf("http: %s: status: must be 200 to 599, got %d", route, f.Status)
+			if err := f.validate(); err != nil {
+				return fmt.Errorf("http: %s: %w", route, err)
 			}
 		}
 	}
-	for channel := range t.Messages {
-		if channel != wire.DataChannel && channel != wire.ControlChannel {
+	for channel, faults := range t.Messages {
+		for _, f := range faults {
+			if err := f.validate(channel); err != nil {
+				return fmt.Errorf("messages: %s: %w", channel, err)
+			}
+		}
+		if messageKinds(channel) == nil {
 			return fmt.Errorf("messages: %q is no channel", channel)
 		}
 	}
@@ -214,13 +219,13 @@ func (t Trouble) MarshalJSON() ([]byte, error) {
 	}{plain(t), duration(t.ClockSkew)})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes. What it does not name stays.
 func (t *Trouble) UnmarshalJSON(b []byte) error {
 	type plain Trouble
 	v := struct {
 		*plain
 		ClockSkew duration `json:"clock_skew"`
-	}{plain: (*plain)(t)}
+	}{(*plain)(t), duration(t.ClockSkew)}
 	err := strictly(b, &v)
 	t.ClockSkew = time.Duration(v.ClockSkew)
 	return err
