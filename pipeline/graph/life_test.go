@@ -108,6 +108,35 @@ func TestAFormatThatIsRefusedIsTriedAgain(t *testing.T) {
 	}
 }
 
+// After a Configure that failed nobody knows what the node is made for, also when
+// the format is the old one again.
+func TestAFormatThatWasRefusedLeavesNone(t *testing.T) {
+	r := newRig(t, 1)
+	r.source("cam", 3).adapt = func(f *pipeline.Frame) {
+		if f.Seq == 1 {
+			f.Image().(*image).format.Width = 2
+		}
+	}
+	l := &picky{}
+	r.stageOf("look", "cam", func(pipeline.Env) pipeline.Stage { return l })
+	r.run(t.Context())
+	want := []string{"configure 1x1", "frame 0", "configure 2x1", "configure 1x1", "frame 2", "close"}
+	if diff := cmp.Diff(want, l.told); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// picky is a listener that takes pictures of one pixel only.
+type picky struct{ listener }
+
+func (p *picky) Configure(in pipeline.Format) error {
+	p.tell("configure %dx%d", in.Width, in.Height)
+	if in.Width != 1 {
+		return errors.New("too wide")
+	}
+	return nil
+}
+
 func TestABreakOutlivesFramesThatAreNotSeen(t *testing.T) {
 	breakAt2 := func(f *pipeline.Frame) {
 		if f.Seq == 2 {
@@ -128,6 +157,10 @@ func TestABreakOutlivesFramesThatAreNotSeen(t *testing.T) {
 		{"not due", func(r *rig, l *listener) {
 			r.source("cam", 5).adapt = breakAt2
 			r.stageOf("look", "cam", func(pipeline.Env) pipeline.Stage { return l }, func(s *config.Stage) { s.Rate = 25. / 3 })
+		}, []string{"configure 1x1", "frame 0", "reset reconnect", "frame 3", "close"}},
+		{"not due beside the line", func(r *rig, l *listener) {
+			r.camera("cam", 5).adapt = breakAt2
+			r.stageOf("look", "cam", func(pipeline.Env) pipeline.Stage { return l }, func(s *config.Stage) { s.Rate, s.Async = 25./3, true })
 		}, []string{"configure 1x1", "frame 0", "reset reconnect", "frame 3", "close"}},
 		{"overtaken", func(r *rig, l *listener) {
 			r.camera("cam", 5).adapt = breakAt2
@@ -454,6 +487,41 @@ func TestMessagesFlowAndAreRemembered(t *testing.T) {
 			t.Error("before the first message the condition is absent")
 		}
 	})
+}
+
+// Messages that end before the pictures do end nothing but themselves.
+func TestTheEndOfMessagesIsNotThatOfPictures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		r.camera("cam", 10)
+		r.addSource("state", true, &talk{last: 2, every: period})
+		pictures := r.collect("pictures", "cam")
+		said := r.collect("said", "state", func(s *config.Sink) { s.Pixels = pipeline.Pixels{} })
+		r.run(t.Context())
+		if diff := cmp.Diff([2]int{10, 2}, [2]int{len(pictures.all()), len(said.all())}); diff != "" {
+			t.Errorf("pictures and messages (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A message has no pixels: it passes a stage by that uses some, and goes on under
+// the name of its source.
+func TestAMessagePassesAStageThatUsesPixels(t *testing.T) {
+	r := newRig(t, 1)
+	r.addSource("state", true, &talk{last: 3})
+	r.stage("look", "state", func(context.Context, *pipeline.Frame) error {
+		t.Error("the stage was given a message")
+		return nil
+	})
+	var streams seen[string]
+	r.sink("said", "look", func(_ context.Context, f *pipeline.Frame) error {
+		streams.add(f.Stream)
+		return nil
+	}, func(s *config.Sink) { s.Pixels = pipeline.Pixels{} })
+	r.run(t.Context())
+	if diff := cmp.Diff([]string{"state", "state", "state"}, streams.all()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestMessagesAloneAreARunToo(t *testing.T) {
