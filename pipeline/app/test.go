@@ -94,8 +94,8 @@ func (p *program) test(ctx context.Context, f testFlags, args []string) error {
 }
 
 func (p *program) runTests(ctx context.Context, f testFlags, tests []*rehearsal.Test, r reporter) error {
-	late := fmt.Errorf("not over after %s of real time: something waits for what is outside the virtual clock, "+
-		"a program or a network (--timeout)", f.timeout)
+	late := fmt.Errorf("not over after %s of real time (--timeout): a stage that runs a program or keeps a connection "+
+		"needs outside: true in the test, and a source that reads a network needs pictures", f.timeout)
 	limited, cancel := context.WithTimeoutCause(ctx, f.timeout, late)
 	defer cancel()
 	failed := false

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +97,34 @@ func TestLoad(t *testing.T) {
 	if data, ok := session.Start[0].Data.Const(); !ok || session.Start[0].Wait != "prompt_accepted" ||
 		cmp.Diff(any(map[string]any{"prompt": "a zebra crossing at dawn"}), data) != "" {
 		t.Errorf("start: %+v, %v", session.Start[0], data)
+	}
+}
+
+// What names mean at a node: the stages upstream of it, joined ones too, but not
+// itself, and the messages.
+func TestScope(t *testing.T) {
+	s := mustLoad(t, crosswalk, Options{})
+	tests := []struct {
+		node                string
+		upstream, elsewhere []string
+	}{
+		{"people", nil, []string{"ids", "boxes"}},
+		{"ids", []string{"people"}, []string{"boxes"}},
+		{"boxes", []string{"ids", "people"}, nil},
+		{"steer", []string{"ids", "people"}, []string{"boxes"}},
+		{"video", []string{"boxes", "ids", "people"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.node, func(t *testing.T) {
+			scope := s.Scope(tt.node)
+			if diff := cmp.Diff(tt.upstream, slices.Sorted(maps.Keys(scope.Stages))); diff != "" {
+				t.Errorf("upstream (-want +got):\n%s", diff)
+			}
+			elsewhere := slices.DeleteFunc(scope.Elsewhere, func(name string) bool { return name == tt.node })
+			if !slices.Equal(tt.elsewhere, elsewhere) || !slices.Equal(scope.Messages, []string{"state"}) || scope.Self != "" {
+				t.Errorf("elsewhere %v, want %v; messages %v, self %q", elsewhere, tt.elsewhere, scope.Messages, scope.Self)
+			}
+		})
 	}
 }
 

@@ -129,6 +129,10 @@ type stageFile struct {
 	// Takes is how long a call lasts on the virtual clock. Otherwise it takes no
 	// time there, however long it lasts.
 	Takes config.Duration `yaml:"takes"`
+	// Outside says that the stage runs a program or keeps a connection: it then works
+	// by real time, and the virtual clock stands still while it is called. It has
+	// no session.
+	Outside bool `yaml:"outside"`
 	// Results stand in for the stage, which then is not made: from each time on,
 	// what it sets.
 	Results []resultFile `yaml:"results"`
@@ -260,6 +264,9 @@ func (t *test) validate() error {
 		}
 	}
 	for name, s := range t.Stages {
+		if s.Outside && s.Results != nil {
+			wrong("stages."+name, "outside is for the stage itself, and results stand in for it")
+		}
 		for i := 1; i < len(s.Results); i++ {
 			if s.Results[i].At <= s.Results[i-1].At {
 				wrong(fmt.Sprintf("stages.%s.results[%d].at", name, i), "must be later than %s of the one before, got %s", s.Results[i-1].At, s.Results[i].At)

@@ -20,6 +20,10 @@ func TestMistakes(t *testing.T) {
 			"a misspelt key deep down", "tests:\n  - name: it\n    expect:\n      commands:\n        - {comand: go}\n",
 			`street_test.yaml:5: unknown field "comand" in tests[0].expect.commands[0], did you mean "command"?`,
 		},
+		{
+			"nothing to be outside", with("stages: {people: {outside: true, results: [{at: 1s}]}}"),
+			"street_test.yaml:4: tests[0].stages.people: outside is for the stage itself, and results stand in for it",
+		},
 		{"no name", "tests:\n  - sources: {cam: {frames: 1}}\n", "street_test.yaml:2: tests[0]: name is missing"},
 		{
 			"a name twice", "tests:\n  - {name: it, sources: {cam: {frames: 1}}}\n  - {name: it, sources: {cam: {frames: 1}}}\n",

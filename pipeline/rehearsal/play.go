@@ -19,12 +19,13 @@ import (
 // play is one run of a test's pipeline.
 type play struct {
 	*Test
-	zero   time.Time
-	limit  time.Duration // when pictures end at the latest; 0: by themselves
-	end    time.Duration // when they end at the soonest: all that is scripted is over
-	models []*model
-	lasts  func(source string) (pipeline.Message, bool)
-	faults faults
+	outside *outdoors
+	zero    time.Time
+	limit   time.Duration // when pictures end at the latest; 0: by themselves
+	end     time.Duration // when they end at the soonest: all that is scripted is over
+	models  []*model
+	lasts   func(source string) (pipeline.Message, bool)
+	faults  faults
 
 	mu     sync.Mutex // guards what follows
 	writes map[string][]write
@@ -57,8 +58,8 @@ type observed struct {
 }
 
 // perform runs the pipeline of the test. It is called where time is virtual.
-func (t *Test) perform() observed {
-	p := &play{Test: t, zero: time.Now(), writes: make(map[string][]write), limit: t.file.Duration.Std()}
+func (t *Test) perform(outside *outdoors) observed {
+	p := &play{Test: t, outside: outside, zero: time.Now(), writes: make(map[string][]write), limit: t.file.Duration.Std()}
 	p.end = p.limit
 	for _, e := range p.events() {
 		p.end = max(p.end, e.at+time.Millisecond)
@@ -227,7 +228,11 @@ func (p *play) adaptStage(s *config.Stage) {
 	results := p.results[s.Name]
 	s.Type.Build = func(env pipeline.Env, cfg any) (_ pipeline.Stage, err error) {
 		adapted := &stage{results: results, takes: takes, fails: given.Fails}
-		if results == nil {
+		switch {
+		case given.Outside:
+			env.Session = nil
+			adapted.real, err = p.outside.newOutsider(func() (pipeline.Stage, error) { return own(env, cfg) })
+		case results == nil:
 			adapted.real, err = own(env, cfg)
 		}
 		return adapted, err

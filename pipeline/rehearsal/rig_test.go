@@ -105,10 +105,8 @@ func newEndless(pipeline.Env, endlessConfig) (pipeline.Source, error) {
 
 // seeConfig is what a stage does.
 type seeConfig struct {
-	// Does is "", "panic", "stop" or "hang".
+	// Does is "", "panic", "stop", "hang", or "ask": something outside.
 	Does string `yaml:"does"`
-	// Leak leaves a goroutine behind.
-	Leak bool `yaml:"leak"`
 }
 
 // see measures what it is told: frames since the last break, and breaks.
@@ -117,13 +115,37 @@ type see struct {
 	clock         pipeline.Clock
 	since, breaks int
 	why           pipeline.Reason
+	ask           *os.File
+	answers       chan struct{}
 }
 
 func newSee(env pipeline.Env, cfg seeConfig) (pipeline.Stage, error) {
-	if cfg.Leak {
-		go func() { select {} }()
+	s := &see{cfg: cfg, clock: env.Clock}
+	if cfg.Does != "ask" {
+		return s, nil
 	}
-	return &see{cfg: cfg, clock: env.Clock}, nil
+	questions, ask, err := os.Pipe()
+	s.ask, s.answers = ask, make(chan struct{})
+	go func() { // waits for what is outside for as long as the stage lives
+		defer questions.Close()
+		for question := make([]byte, 1); ; s.answers <- struct{}{} {
+			if _, err := questions.Read(question); err != nil {
+				close(s.answers)
+				return
+			}
+		}
+	}()
+	return s, err
+}
+
+func (s *see) Close() error {
+	if s.ask == nil {
+		return nil
+	}
+	err := s.ask.Close()
+	for range s.answers { // until the goroutine is over
+	}
+	return err
 }
 
 func (s *see) Reset(why pipeline.Reason) { s.since, s.breaks, s.why = 0, s.breaks+1, why }
@@ -134,6 +156,11 @@ func (s *see) Process(ctx context.Context, f *pipeline.Frame) error {
 		panic("no")
 	case "stop":
 		return fmt.Errorf("worn out: %w", pipeline.ErrFatal)
+	case "ask":
+		if _, err := s.ask.Write([]byte{1}); err != nil {
+			return err
+		}
+		<-s.answers
 	case "hang":
 		<-ctx.Done()
 		return ctx.Err()

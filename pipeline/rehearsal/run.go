@@ -24,11 +24,13 @@ func (r Result) Passed() bool { return len(r.Failures) == 0 }
 func Run(ctx context.Context, tests []*Test, report func(Result)) error {
 	var running atomic.Pointer[Test]
 	stopwatch := newStopwatch()
+	outside := goOutdoors()
+	defer outside.close()
 	err := inBubble(ctx, func() {
 		for _, t := range tests {
 			running.Store(t)
 			stopwatch.lap()
-			o := t.perform()
+			o := t.perform(outside)
 			report(Result{Test: t, Failures: t.compare(o), Took: stopwatch.lap(), Lasted: o.lasted})
 		}
 		running.Store(nil)

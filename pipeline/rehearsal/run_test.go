@@ -109,6 +109,17 @@ func TestPasses(t *testing.T) {
     sources: {cam: {frames: 50}}
     expect: {errors: {people: 2}, drops: {people: {deadline: 2}, cam: {no_slot: 46}}}
 `},
+		{"a stage that asks something outside", "[people.config.does=ask]", `
+    sources: {cam: {frames: 50}}
+    stages: {people: {outside: true}}
+    outages: [{at: 1s, reason: renewal}]
+    expect: {drops: {}, sinks: {list: 50}, frames: [{sink: list, frame: 30, annotations: {people: {measurements: {since: 5, breaks: 1}}}}]}
+`},
+		{"a panic outside", "[people.config.does=panic]", `
+    sources: {cam: {frames: 10}}
+    stages: {people: {outside: true}}
+    expect: {errors: {people: 10}, drops: {people: {panic: 10}}}
+`},
 		{"messages", "", `
     sources: {cam: {frames: 1}}
     messages:
