@@ -63,6 +63,19 @@ func victims() map[string]struct {
 			_ = kept
 			return nil
 		}, "pictures were not closed"},
+		"changes the order": {reads, func(_ context.Context, f *pipeline.Frame) error {
+			f.Seq++
+			return nil
+		}, "frame 0 became 1"},
+		"says wrongly where its picture lies": {pipeline.Pixels{Read: pipeline.Native, Write: pipeline.Reshape}, func(_ context.Context, f *pipeline.Frame) error {
+			img, err := f.Image().Clone()
+			if err != nil {
+				return err
+			}
+			f.Replace(img, pipeline.Translate(1000, 0))
+			return nil
+		}, "the geometry has the middle of the new picture"},
+		closesOnce: {reads, func(context.Context, *pipeline.Frame) error { return nil }, "the second close: panic: close of closed channel"},
 		"panics on small pictures": {reads, func(_ context.Context, f *pipeline.Frame) error {
 			if img := f.Image(); img != nil && img.Format().Width == 1 {
 				panic("index out of range")
@@ -76,6 +89,20 @@ func victims() map[string]struct {
 	}
 }
 
+// closesOnce is a victim that is a fragile.
+const closesOnce = "closes once only"
+
+// fragile panics when it is closed again.
+type fragile struct {
+	pipeline.Stage
+	open chan struct{}
+}
+
+func (f fragile) Close() error {
+	close(f.open)
+	return nil
+}
+
 // TestVictim holds one bad stage to the contract. It is run by
 // TestBadStagesAreCaught, which wants it to fail.
 func TestVictim(t *testing.T) {
@@ -87,7 +114,12 @@ func TestVictim(t *testing.T) {
 	Stage(t, Case{Kind: "victim", Width: 32, Height: 24, Register: func(r *pipeline.Registry) {
 		pipeline.RegisterStage(r, pipeline.StageKind[struct{}]{
 			Name: "victim", Pixels: v.pixels,
-			New: func(pipeline.Env, struct{}) (pipeline.Stage, error) { return v.process, nil },
+			New: func(pipeline.Env, struct{}) (pipeline.Stage, error) {
+				if name == closesOnce {
+					return fragile{v.process, make(chan struct{})}, nil
+				}
+				return v.process, nil
+			},
 		})
 	}})
 }

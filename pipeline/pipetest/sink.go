@@ -10,7 +10,7 @@ import (
 
 // Sink checks that a kind of sink keeps the contract:
 //
-//   - it closes without ever being used, and once used;
+//   - it closes without ever being used, once used, and twice;
 //   - it leaves the frames that it is lent as they were, shared ones too;
 //   - it lives through pictures of 1×1 and of odd sizes, through a change of
 //     size, breaks, a cancelled context and messages;
@@ -22,7 +22,9 @@ func Sink(t *testing.T, c Case) {
 		s := newSink(t, c)
 		s.close(t)
 	})
-	t.Run("frames", func(t *testing.T) { sinkFrames(t, c) })
+	for _, layout := range []pipeline.Layout{pipeline.I420, pipeline.NV12, pipeline.BGR24, pipeline.Gray8} {
+		t.Run("frames, "+layout.String(), func(t *testing.T) { sinkFrames(t, c, layout) })
+	}
 	t.Run("sizes", func(t *testing.T) { sinkSizes(t, c) })
 	t.Run("breaks", func(t *testing.T) { sinkBreaks(t, c) })
 	t.Run("cancelled context", func(t *testing.T) { sinkCancelled(t, c) })
@@ -90,11 +92,11 @@ func (w *writer) write(t *testing.T, ctx context.Context, f *pipeline.Frame) err
 	return err
 }
 
-func sinkFrames(t *testing.T, c Case) {
+func sinkFrames(t *testing.T, c Case, layout pipeline.Layout) {
 	w := newSink(t, c)
 	defer w.close(t)
 	for seq := range uint64(5) {
-		mustWork(t, w.write(t, t.Context(), w.frame(seq, w.format(pipeline.I420))))
+		mustWork(t, w.write(t, t.Context(), w.frame(seq, w.format(layout))))
 	}
 }
 

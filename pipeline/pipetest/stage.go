@@ -14,12 +14,14 @@ import (
 
 // Stage checks that a kind of stage keeps the contract:
 //
-//   - it closes without ever being used;
+//   - it closes without ever being used, and twice;
 //   - it works on frames of its own and on shared ones, whose pixels stay as
 //     they were for the others;
 //   - it lives through pictures of 1×1 and of odd sizes, through a change of
 //     size, breaks, a cancelled context and frames without pixels;
-//   - it does with pixels what its kind declares, and no more;
+//   - it does with pixels what its kind declares, and no more, and where it makes
+//     other pictures, it says where in the old one they lie;
+//   - it leaves the order of the frames alone;
 //   - it keeps no picture once it is closed.
 func Stage(t *testing.T, c Case) {
 	t.Helper()
@@ -70,9 +72,7 @@ func newStage(t *testing.T, c Case) *runner {
 func (r *runner) close(t *testing.T) {
 	t.Helper()
 	if c, ok := r.stage.(io.Closer); ok {
-		if err := c.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
+		closeTwice(t, c)
 	}
 	r.watch.mustBeGone(t)
 	if r.c.Live == nil {
@@ -81,6 +81,20 @@ func (r *runner) close(t *testing.T) {
 	if now := r.c.Live(); now != r.before {
 		t.Errorf("%d images in use before, %d after the stage was closed", r.before, now)
 	}
+}
+
+// closeTwice closes what is checked, and again, which must do no harm.
+func closeTwice(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			t.Errorf("the second close: panic: %v", p)
+		}
+	}()
+	_ = c.Close() // it may say that there is nothing to close
 }
 
 func (r *runner) format(layout pipeline.Layout) pipeline.Format {
@@ -164,6 +178,9 @@ func stageOwn(t *testing.T, c Case, layout pipeline.Layout) {
 		data := slices.Clone(before.data)
 		mustWork(t, r.lend(t.Context(), f))
 		r.checkResult(t, f, before, data)
+		if f.Seq != seq || f.PTS != ptsOf(seq) {
+			t.Errorf("frame %d became %d; its time %s became %s", seq, f.Seq, ptsOf(seq), f.PTS)
+		}
 		release(t, f)
 	}
 }
@@ -185,6 +202,12 @@ func (r *runner) checkResult(t *testing.T, f *pipeline.Frame, before *Picture, d
 	case pipeline.Edit:
 		if a.Width != b.Width || a.Height != b.Height || f.Geometry() != pipeline.Identity() {
 			t.Errorf("the kind declares Edit, but the picture was reshaped (%s → %s)", b, a)
+		}
+	case pipeline.Reshape:
+		middle := pipeline.Point{X: float64(a.Width) / 2, Y: float64(a.Height) / 2}
+		at := f.Geometry().Inverse().Point(middle)
+		if !(at.X >= 0 && at.X <= float64(b.Width) && at.Y >= 0 && at.Y <= float64(b.Height)) {
+			t.Errorf("the geometry has the middle of the new picture (%s) at %.1f, %.1f of the old one (%s)", a, at.X, at.Y, b)
 		}
 	}
 }
@@ -329,9 +352,7 @@ func stageSideBySide(t *testing.T, c Case) {
 		release(t, g)
 	}
 	if c, ok := first.stage.(io.Closer); ok {
-		if err := c.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
+		closeTwice(t, c)
 	}
 	second.close(t)
 }
