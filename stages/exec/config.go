@@ -52,6 +52,9 @@ type Config struct {
 	// Nice lowers the priority of the program, 0 to 19: 19 gets the CPU that nobody
 	// else wants.
 	Nice int `yaml:"nice" range:"0..19"`
+	// CPUs is how many of the machine's processors the program may use; 0 is all
+	// that reactorpipe may.
+	CPUs int `yaml:"cpus" range:"0.."`
 	// Watch starts the program again whenever one of the files that Command
 	// names is saved.
 	Watch bool `yaml:"watch"`
@@ -115,6 +118,9 @@ func (c *Config) validateLimits() error {
 	}
 	if c.Memory != 0 && c.Memory < leastMemory {
 		return fmt.Errorf("memory: must be 0 or at least 1MiB, got %s", c.Memory)
+	}
+	if c.CPUs < 0 {
+		return fmt.Errorf("cpus: must be 0 or more, got %d", c.CPUs)
 	}
 	if c.Nice < 0 || c.Nice > 19 {
 		return fmt.Errorf("nice: must be from 0 to 19, got %d", c.Nice)

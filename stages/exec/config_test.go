@@ -33,6 +33,7 @@ func TestValidate(t *testing.T) {
 		{"at once", "backoff: 0s", "backoff: must be positive, got 0s"},
 		{"sometimes", "restart: sometimes", `restart: must be always or never, got "sometimes"`},
 		{"two bytes", "memory: 2", "memory: must be 0 or at least 1MiB, got 2"},
+		{"no processor", "cpus: -1", "cpus: must be 0 or more, got -1"},
 		{"first", "nice: -5", "nice: must be from 0 to 19, got -5"},
 	}
 	for _, tt := range tests {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	osexec "os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -367,6 +368,73 @@ func TestNothingIsLeft(t *testing.T) {
 	r.until("the end of the child", func() bool { return dead(pid) })
 }
 
+// host is a process with a stage and its program, until it is killed.
+func host() {
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	cfg := exec.Default()
+	cfg.Command = []string{self, "program", "never listens"}
+	_, err = exec.New(pipeline.Env{
+		Name: "other", Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{}, Log: slog.New(slog.NewTextHandler(os.Stdout, nil)),
+	}, cfg)
+	if err != nil {
+		panic(err)
+	}
+	forever()
+}
+
+// Who is killed without a chance to clean up leaves no program behind either.
+func TestNothingIsLeftOfWhoIsKilled(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{T: t, log: new(lines)}
+	c := osexec.CommandContext(t.Context(), self, "host")
+	c.Stdout, c.Stderr = r.log, r.log
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.logged("program is ready")
+	_, after, _ := strings.Cut(r.log.String(), "pid=")
+	text, _, _ := strings.Cut(after, " ")
+	pid, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dead(pid) {
+		t.Fatal("the program is not there")
+	}
+	if err := c.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // killed
+	r.until("the end of the program", func() bool { return dead(pid) })
+}
+
+// A program that wants more memory than it may have ends, and is started again.
+func TestMemory(t *testing.T) {
+	r := start(t, "hoards", "memory: 512MB", pipeline.Env{})
+	r.good()
+	r.seq = 1
+	if err := r.frame(nil); err == nil {
+		t.Fatal("it has a gigabyte")
+	}
+	r.logged("out of memory")
+	r.until("another program", func() bool {
+		r.seq = 2
+		return r.frame(nil) == nil
+	})
+	free := start(t, "hoards", "", pipeline.Env{})
+	free.good()
+	free.seq = 1
+	if err := free.frame(nil); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+}
+
 func TestWillNotGo(t *testing.T) {
 	before := descriptors(t)
 	r := start(t, "will not go", "", pipeline.Env{})
@@ -425,11 +493,11 @@ func TestSurroundings(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, "tells", "dir: sub\nenv: {COLOR: blue}\nmemory: 4GB\nnice: 5", pipeline.Env{Dir: dir})
+	r := start(t, "tells", "dir: sub\nenv: {COLOR: blue}\nmemory: 4GB\nnice: 5\ncpus: 1", pipeline.Env{Dir: dir})
 	r.good()
 	r.logged(`line="other blue true"`)
 	r.logged("in " + filepath.Join(dir, "sub"))
-	r.logged("memory 4000000000 nice 5")
+	r.logged("memory 4000000000 nice 5 cpus 1")
 }
 
 func TestSavedFileStartsTheProgramAgain(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/bits"
+	"math/rand/v2"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -30,13 +32,14 @@ type launch struct {
 type limits struct {
 	memory int64 // in bytes; 0: none
 	nice   int
+	cpus   int // 0: no limit
 }
 
 // newLaunch finds the program.
 func newLaunch(env pipeline.Env, cfg Config, helper string) (*launch, error) {
 	l := &launch{
 		args: cfg.Command, dir: env.ReadPath(cfg.Dir), venv: env.ReadPath(cfg.Venv), env: cfg.Env,
-		helper: helper, limits: limits{int64(cfg.Memory), cfg.Nice},
+		helper: helper, limits: limits{int64(cfg.Memory), cfg.Nice, cfg.CPUs},
 	}
 	if l.dir == "" {
 		l.dir = env.Dir
@@ -155,6 +158,39 @@ func absolute(path string) string {
 		return path
 	}
 	return abs
+}
+
+// start starts cmd on as many processors as it may use. They are those of the
+// thread that starts it, which the caller is locked to, so that no thread of the
+// program comes before the limit.
+func (l limits) start(cmd *osexec.Cmd) error {
+	if l.cpus == 0 {
+		return cmd.Start()
+	}
+	var all unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return fmt.Errorf("cpus: %w", err)
+	}
+	some := l.some(all, rand.IntN(all.Count())) //nolint:gosec // so that programs do not share the same ones
+	if err := unix.SchedSetaffinity(0, &some); err != nil {
+		return fmt.Errorf("cpus: %w", err)
+	}
+	err := cmd.Start()
+	return errors.Join(err, unix.SchedSetaffinity(0, &all))
+}
+
+// some returns as many of the processors, from the one at first on.
+func (l limits) some(all unix.CPUSet, first int) (some unix.CPUSet) {
+	var list []int
+	for cpu := range len(all) * bits.UintSize {
+		if all.IsSet(cpu) {
+			list = append(list, cpu)
+		}
+	}
+	for i := range min(l.cpus, len(list)) {
+		some.Set(list[(first+i)%len(list)])
+	}
+	return some
 }
 
 // apply sets the limits of a process that was just started.

@@ -76,7 +76,7 @@ func (s *supervisor) start() (*program, error) {
 		files = append(files, s.memory.file)
 	}
 	p.cmd = s.launch.command(s.env.Name, input, files...)
-	if err := p.cmd.Start(); err != nil {
+	if err := s.launch.limits.start(p.cmd); err != nil {
 		return nil, errors.Join(err, ours.Close(), output.Close())
 	}
 	p.running.Go(p.read)

@@ -2,6 +2,7 @@ package exec_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,10 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "program" {
 		programs()[os.Args[2]](newPeer())
+		return
+	}
+	if len(os.Args) == 2 && os.Args[1] == "host" {
+		host()
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -119,12 +124,27 @@ func programs() map[string]func(*peer) {
 			fmt.Fprintln(os.Stderr, "out of luck")
 			os.Exit(3)
 		},
+		"hoards": func(p *peer) {
+			p.begin()
+			for {
+				q := p.next()
+				if q.Seq == 1 {
+					hoard := bytes.Repeat([]byte{1}, 1<<30)
+					fmt.Println("has", len(hoard))
+				}
+				p.say(`{"type":"result","seq":%d}`, q.Seq)
+			}
+		},
 		"dies at once": func(*peer) { os.Exit(4) },
 		"hangs": func(p *peer) {
 			p.begin()
 			for q := p.next(); q.Seq != 1; q = p.next() {
 				p.say(`{"type":"result","seq":%d}`, q.Seq)
 			}
+			forever()
+		},
+		"never listens": func(p *peer) {
+			p.begin()
 			forever()
 		},
 		"never ready": func(*peer) { forever() },
@@ -203,7 +223,9 @@ func programs() map[string]func(*peer) {
 			var most unix.Rlimit
 			_ = unix.Getrlimit(unix.RLIMIT_DATA, &most)
 			nice, _ := unix.Getpriority(unix.PRIO_PROCESS, 0)
-			fmt.Println("memory", most.Cur, "nice", 20-nice)
+			var cpus unix.CPUSet
+			_ = unix.SchedGetaffinity(0, &cpus)
+			fmt.Println("memory", most.Cur, "nice", 20-nice, "cpus", cpus.Count())
 			p.answer(fine)
 		},
 	}
