@@ -172,9 +172,11 @@ func TestRTP(t *testing.T) {
 				t.Errorf("the second is %+v after %+v", second, first)
 			}
 			w.restart(99)
-			other := w.until(frames, func() { w.keyframe(); w.send() })
-			if other.Discontinuity != pipeline.Reconnect {
-				t.Errorf("of another sender: %+v", other)
+			for other := first; other.Discontinuity != pipeline.Reconnect; { // behind what was on its way
+				other = w.until(frames, func() { w.keyframe(); w.send() })
+				if other.Discontinuity != "" && other.Discontinuity != pipeline.Reconnect {
+					t.Errorf("of another sender: %+v", other)
+				}
 			}
 			if !s.Live() {
 				t.Error("a sender waits for nobody")
@@ -196,9 +198,6 @@ func (w *udpWire) until(frames <-chan pipeline.Meta, send func()) pipeline.Meta 
 		send()
 		select {
 		case f := <-frames:
-			for len(frames) > 0 {
-				<-frames
-			}
 			return f
 		case <-again.C:
 		case <-giveUp:
