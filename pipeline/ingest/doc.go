@@ -2,7 +2,8 @@
 // model, RTP and RTSP from elsewhere, files, a test picture. It joins package sdk,
 // which knows no pixels, with package decode, which knows no sessions.
 //
-// [Open] gives programs without a pipeline the decoded frames of a track.
+// [Open] gives programs without a pipeline the decoded frames of a track,
+// [OpenSound] the samples of an audio track, on the same clock.
 package ingest
 
 import "github.com/reactorpipe/reactorpipe/pipeline"

@@ -49,6 +49,7 @@ type liveSource struct {
 	codec   decode.Codec
 	pending []*pipeline.Frame
 	times   timeline
+	clock   clock
 	seq     uint64
 	mark    pipeline.Reason // for the next frame
 }
@@ -146,6 +147,7 @@ func (s *liveSource) decode(u *unit) error {
 		return err
 	}
 	u.PTS = s.times.at(u.RTPTime, u.Codec.ClockRate(), u.Arrival)
+	s.clock.set(u.AccessUnit)
 	u.Waiting = time.Since(u.Arrival)
 	pictures, err := s.decoder.Decode(&u.AccessUnit)
 	for _, p := range pictures {

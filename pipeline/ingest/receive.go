@@ -39,7 +39,7 @@ func (s *liveSource) receive(ctx context.Context) error {
 	r := &receiver{onLoss: s.cfg.OnLoss, repairs: s.cfg.repairs, maxUnit: int(s.cfg.MaxUnit)}
 	oldest := time.Now().Add(-maxWaiting)
 	for {
-		p, came, err := s.readPacket(ctx, r)
+		p, came, err := readPacket(ctx, s.feed, r)
 		if err != nil {
 			r.finish(s.enqueue)
 			s.tally.settle(r.counts())
@@ -64,15 +64,15 @@ func (s *liveSource) receive(ctx context.Context) error {
 
 // readPacket waits for a packet, but no longer than the receiver can: then none
 // came, and that is no error.
-func (s *liveSource) readPacket(ctx context.Context, r *receiver) (p sdk.Packet, came bool, err error) {
+func readPacket(ctx context.Context, f feed, r *receiver) (p sdk.Packet, came bool, err error) {
 	deadline, waits := r.deadline()
 	if !waits {
-		p, err = s.feed.ReadRTP(ctx)
+		p, err = f.ReadRTP(ctx)
 		return p, err == nil, err
 	}
 	waiting, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	p, err = s.feed.ReadRTP(waiting)
+	p, err = f.ReadRTP(waiting)
 	// The context is asked, not the error: that of a lost session may well hold
 	// the time-out of its last try.
 	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
