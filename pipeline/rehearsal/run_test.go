@@ -180,6 +180,20 @@ func TestPasses(t *testing.T) {
         - {sink: list, frame: 24, at: 960ms}
         - {sink: list, frame: 25, at: 1.52s}
 `},
+		{"a session that is back says so", "[steer.from=state, steer.when=state.data.go, steer.edge=while, steer.config.data=]", `
+    sources: {cam: {frames: 1}}
+    messages: [{at: 1.2s, type: state, data: {go: true}}, {at: 1.6s, type: state, data: {go: true}}]
+    outages: [{at: 1s, for: 500ms}]
+    expect: {commands: [{command: go, at: 1.2s}, {command: go, at: 1.6s}]}
+`},
+		{"an async stage is done before the next picture", "[people.async=true]", `
+    sources: {cam: {frames: 10}}
+    expect:
+      drops: {}
+      frames:
+        - {sink: list, frame: 0, annotations: {people: null}}
+        - {sink: list, frame: 1.., that: "people.origin.fresh && people.origin.seq == frame.seq - 1"}
+`},
 		{"a break is told", "", `
     sources: {cam: {frames: 50}}
     outages: [{at: 1s, reason: renewal}]
