@@ -116,6 +116,7 @@ type rig struct {
 	sender *sender
 	images *imageCount
 	log    *bytes.Buffer
+	got    []seen // read before
 }
 
 func newRig(t *testing.T, codec string, onLoss OnLoss) *rig {
