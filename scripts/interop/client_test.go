@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -135,5 +137,82 @@ func TestClient(t *testing.T) {
 				t.Errorf("it ended %s, want disconnected", last)
 			}
 		})
+	}
+}
+
+// The published client takes a clip from the program, and reads statistics.
+func TestClientTakesAClip(t *testing.T) {
+	python(t)
+	url := simulate(t, "--codec", "vp9", "--width", "320", "--height", "240", "--record", "--record-chunk", "500ms")
+	said := drive(t, url, "sim", `[{"receive": 60}, {"clip": 1}, {"stats": true}]`)
+	if len(said) != 5 {
+		t.Fatalf("%d lines, want 5: %+v", len(said), said)
+	}
+	if clip := said[2]; clip.Head != "ftyp" || clip.Segments < 2 || clip.Refused != "" {
+		t.Errorf("a clip: %+v", clip)
+	}
+	if said[3].Received == 0 {
+		t.Error("the client counted no packets")
+	}
+}
+
+// The published client steps the program.
+func TestClientStepsTheProgram(t *testing.T) {
+	python(t)
+	url := simulate(t, "--pattern", "gray", "--width", "64", "--height", "48", "--steps", "2")
+	said := drive(t, url, "sim", `[
+		{"turn": {}},
+		{"turn": {"state": {"brightness": 0}}},
+		{"turn": {"state": {"brightness": 3}}}
+	]`, "stepped")
+	if len(said) != 5 {
+		t.Fatalf("%d lines, want 5: %+v", len(said), said)
+	}
+	size := []any{48.0, 64.0, 3.0}
+	for i, want := range [][][]any{
+		{{size, 128.0, `{"frame":0}`}, {size, 128.0, `{"frame":1}`}},
+		{{size, 0.0, `{"frame":2}`}, {size, 0.0, `{"frame":3}`}},
+	} {
+		if diff := cmp.Diff(want, said[i+1].Outputs["main_video"]); diff != "" || said[i+1].Turn != i+1 {
+			t.Errorf("step %d is number %d (-want +got):\n%s", i+1, said[i+1].Turn, diff)
+		}
+	}
+	if want := "step: [step_refused] step refused: state.brightness is refused: brightness: 3.0 > le(2.0)"; said[3].Refused != want {
+		t.Errorf("got %q, want %q", said[3].Refused, want)
+	}
+}
+
+// The published client meets a stand-in that sends what is encoded already.
+func TestClientOfALoop(t *testing.T) {
+	python(t)
+	loop := filepath.Join(t.TempDir(), "loop.webm")
+	out, err := exec.Command("ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30:duration=2",
+		"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", loop).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ffmpeg: %v: %s", err, out)
+	}
+	schema, err := filepath.Abs("../../sdk/gen/testdata/helios/schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := simulate(t, "--loop", loop, "--schema", schema)
+	said := drive(t, url, "helios", `[
+		{"receive": 30},
+		{"command": "set_prompt", "data": {"prompt": "fog"}},
+		{"command": "set_image_strength", "data": {"image_strength": 2}},
+		{"message": "state"}
+	]`)
+	if len(said) != 6 {
+		t.Fatalf("%d lines, want 6: %+v", len(said), said)
+	}
+	if seen := said[1]; seen.Width != 320 || seen.Height != 240 || !strings.HasPrefix(seen.UserData, `{"frame":`) {
+		t.Errorf("the picture: %+v", seen)
+	}
+	accepted := map[string]any{"type": "prompt_accepted", "data": map[string]any{"prompt": "fog"}}
+	if diff := cmp.Diff(accepted, said[2].Reply); diff != "" {
+		t.Errorf("reply (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(said[3].Refused, "invalid_command") {
+		t.Errorf("beyond the bounds: %q", said[3].Refused)
 	}
 }
