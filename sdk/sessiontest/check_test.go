@@ -118,12 +118,3 @@ func TestSections(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
-
-func FuzzSections(f *testing.F) {
-	f.Add("m=video 9 X 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\na=recvonly\r\n")
-	f.Fuzz(func(_ *testing.T, sdp string) {
-		for _, s := range sections(sdp) {
-			s.common(videoCodecs())
-		}
-	})
-}

@@ -233,6 +233,9 @@ func TestSchemaIsReadByTheSDK(t *testing.T) {
 func FuzzHTTP(f *testing.F) {
 	for _, seed := range []struct{ method, path, body string }{
 		{"POST", "/start_session", `{"generation":"stepped"}`},
+		{"POST", "/start_session", `{"steps":3,"session_id":"r","starting_input":[{"command":"set_paused","data":{"paused":true}}]}`},
+		{"GET", "/clips", ``},
+		{"POST", "/_say/tick", `{"n":1}`},
 		{"POST", "/stop_session", `{"moderate":true,"reason":"x"}`},
 		{"POST", "/tokens", `{"authorization_details":[{"resources":{"models":{"all":true},"sessions":{"bind":["x"]}}}]}`},
 		{"POST", "/sessions", `{"model":{"name":"brightness"},"extra_configs":{"generation":"stepped"}}`},
