@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pion/rtp"
@@ -19,19 +21,20 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 )
 
-// decodeBench compares the way from RTP packets in memory to BGR Mats with the
-// ffmpeg program decoding the same access units to BGR.
+// decodeBench compares the way from RTP packets in memory to BGR Mats, or to
+// pictures that nobody looks at, with the ffmpeg program and with GStreamer doing
+// the same to the same access units.
 func decodeBench() bench {
 	return bench{
-		name: "decode", title: "RTP packets in memory → BGR Mat, 720p, CPU per frame / ffmpeg -threads 1 -pix_fmt bgr24",
+		name: "decode", title: "RTP packets in memory → BGR Mat, or decoded alone, 720p, CPU per frame",
 		run: func(ctx context.Context, h *harness) ([]row, error) {
 			var rows []row
 			for _, codec := range []string{"h264", "vp8", "vp9"} {
-				r, err := decodeRow(ctx, h, codec)
+				r, err := decodeRows(ctx, h, codec)
 				if err != nil {
 					return nil, err
 				}
-				rows = append(rows, r)
+				rows = append(rows, r...)
 			}
 			return rows, nil
 		},
@@ -44,34 +47,74 @@ const (
 	startFrames    = 10
 )
 
-func decodeRow(ctx context.Context, h *harness, codec string) (row, error) {
+// decodeRows measures all in turn.
+func decodeRows(ctx context.Context, h *harness, codec string) ([]row, error) {
 	clip, err := h.clip(ctx, codec)
 	if err != nil {
-		return row{}, err
+		return nil, err
 	}
-	var ours, theirs []time.Duration
+	var ours, alone, toBGR, toNull, gst []time.Duration
 	for range h.runs {
-		var got decoded
-		if err := h.call(ctx, &got, "decode", clip); err != nil {
-			return row{}, err
+		for _, m := range []struct {
+			into    *[]time.Duration
+			measure func() (time.Duration, error)
+		}{
+			{&ours, func() (time.Duration, error) { return h.decodePerFrame(ctx, clip, "bgr") }},
+			{&toBGR, func() (time.Duration, error) { return h.ffmpegPerFrame(ctx, clip, "-pix_fmt", "bgr24") }},
+			{&alone, func() (time.Duration, error) { return h.decodePerFrame(ctx, clip, "decoded") }},
+			{&toNull, func() (time.Duration, error) { return h.ffmpegPerFrame(ctx, clip) }},
+			{&gst, func() (time.Duration, error) { return h.gstreamerPerFrame(ctx, clip, codec) }},
+		} {
+			t, err := m.measure()
+			if errors.Is(err, exec.ErrNotFound) {
+				continue // no GStreamer
+			}
+			if err != nil {
+				return nil, err
+			}
+			*m.into = append(*m.into, t)
 		}
-		ours = append(ours, got.CPU/time.Duration(got.Frames))
-		t, err := h.ffmpegPerFrame(ctx, clip)
-		if err != nil {
-			return row{}, err
-		}
-		theirs = append(theirs, t)
 	}
-	return atMost(codec, ours, theirs, 1.25), nil
+	rows := []row{
+		atMost(codec+" → BGR / ffmpeg -threads 1 -pix_fmt bgr24", ours, toBGR, 1.10),
+		atMost(codec+" decoded / ffmpeg -threads 1 -f null", alone, toNull, 1.15),
+	}
+	if len(gst) > 0 {
+		rows = append(rows, atMost(codec+" → BGR / GStreamer … ! videoconvert", ours, gst, 0.75))
+	}
+	return rows, nil
+}
+
+func (h *harness) decodePerFrame(ctx context.Context, clip, to string) (time.Duration, error) {
+	var got decoded
+	err := h.call(ctx, &got, "decode", clip, to)
+	return got.CPU / time.Duration(max(got.Frames, 1)), err
 }
 
 // ffmpegPerFrame is the CPU time of the ffmpeg program for one frame, start-up
 // subtracted.
-func (h *harness) ffmpegPerFrame(ctx context.Context, clip string) (time.Duration, error) {
-	decode := func(frames int) (time.Duration, error) {
-		return h.cpu(ctx, "ffmpeg", "-loglevel", "error", "-threads", "1", "-i", clip, "-an",
-			"-frames:v", strconv.Itoa(frames), "-pix_fmt", "bgr24", "-f", "null", "-")
-	}
+func (h *harness) ffmpegPerFrame(ctx context.Context, clip string, output ...string) (time.Duration, error) {
+	return perFrameOf(func(frames int) (time.Duration, error) {
+		args := []string{"-loglevel", "error", "-threads", "1", "-i", clip, "-an", "-frames:v", strconv.Itoa(frames)}
+		return h.cpu(ctx, "ffmpeg", append(append(args, output...), "-f", "null", "-")...)
+	})
+}
+
+// gstreamerPerFrame is the same of GStreamer.
+func (h *harness) gstreamerPerFrame(ctx context.Context, clip, codec string) (time.Duration, error) {
+	decoder := map[string]string{
+		"h264": "h264parse ! avdec_h264 max-threads=1", "vp8": "vp8dec threads=1", "vp9": "vp9dec threads=1",
+	}[codec]
+	return perFrameOf(func(frames int) (time.Duration, error) {
+		line := fmt.Sprintf("filesrc location=%s ! matroskademux ! %s ! identity eos-after=%d ! videoconvert n-threads=1 ! video/x-raw,format=BGR ! fakesink sync=false",
+			clip, decoder, frames)
+		return h.cpu(ctx, "gst-launch-1.0", append([]string{"-q"}, strings.Fields(line)...)...)
+	})
+}
+
+// perFrameOf measures few frames and many, so that what is left is without the
+// start.
+func perFrameOf(decode func(frames int) (time.Duration, error)) (time.Duration, error) {
 	few, err := decode(startFrames)
 	if err != nil {
 		return 0, err
@@ -86,7 +129,8 @@ type decoded struct {
 	CPU    time.Duration
 }
 
-// decodeChild takes a clip's packets from memory to BGR Mats.
+// decodeChild takes a clip's packets from memory to BGR Mats, or only to decoded
+// pictures.
 func decodeChild(_ context.Context, args []string) error {
 	codec, packets, err := packetized(args[0])
 	if err != nil {
@@ -113,7 +157,7 @@ func decodeChild(_ context.Context, args []string) error {
 				break
 			}
 			for _, au := range units.Push(ordered) {
-				if err := view(decoder, au); err != nil {
+				if err := view(decoder, au, args[1] == "bgr"); err != nil {
 					return err
 				}
 				if frames++; frames == startFrames {
@@ -125,17 +169,18 @@ func decodeChild(_ context.Context, args []string) error {
 	return tell(decoded{Frames: frames - startFrames, CPU: usedCPU() - begun})
 }
 
-// view decodes a unit and looks at it as BGR, as a stage would.
-func view(decoder decode.Decoder, au decode.AccessUnit) error {
+// view decodes a unit and, where that is wanted, looks at it as BGR, as a stage
+// would.
+func view(decoder decode.Decoder, au decode.AccessUnit, bgr bool) error {
 	pictures, err := decoder.Decode(&au)
 	if err != nil {
 		return err
 	}
 	for _, p := range pictures {
 		f := pipeline.NewFrame(pipeline.Meta{}, p.Image)
-		m, err := mat.View(f)
-		if err == nil && m.Empty() {
-			err = errors.New("empty picture")
+		var err error
+		if bgr {
+			_, err = mat.View(f)
 		}
 		if err := errors.Join(err, f.Release()); err != nil {
 			return err

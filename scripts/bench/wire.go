@@ -15,7 +15,7 @@ import (
 // the first stage, with the ffmpeg program decoding the same access units.
 func wireBench() bench {
 	return bench{
-		name: "wire", title: "ICE, DTLS-SRTP → BGR Mat in the first stage, 720p30, CPU per frame / ffmpeg -threads 1 -pix_fmt bgr24",
+		name: "wire", title: "ICE, DTLS-SRTP → BGR Mat in the first stage, 720p30, CPU per frame",
 		run: func(ctx context.Context, h *harness) ([]row, error) {
 			var rows []row
 			for _, codec := range []string{"h264", "vp8"} {
@@ -30,17 +30,45 @@ func wireBench() bench {
 						return nil, err
 					}
 					ours = append(ours, got.CPU/time.Duration(max(got.Frames, 1)))
-					t, err := h.ffmpegPerFrame(ctx, clip)
+					t, err := h.ffmpegPerFrame(ctx, clip, "-pix_fmt", "bgr24")
 					if err != nil {
 						return nil, err
 					}
 					theirs = append(theirs, t)
 				}
-				rows = append(rows, atMost(codec, ours, theirs, 1.6))
+				rows = append(rows, atMost(codec+" / ffmpeg -threads 1 -pix_fmt bgr24", ours, theirs, 1.4))
 			}
-			return rows, nil
+			beside, err := h.besidePython(ctx)
+			return append(rows, beside...), err
 		},
 	}
+}
+
+// watchedFor is how long each client looks at the published runtime.
+const watchedFor = 10 * time.Second
+
+// besidePython compares this client with the published one, on the published
+// runtime, where they are.
+func (h *harness) besidePython(ctx context.Context) ([]row, error) {
+	var ours, theirs []time.Duration
+	for range h.runs {
+		server, url, err := h.runtime(ctx, here, here)
+		if errors.Is(err, errNoPython) {
+			return []row{{what: "the published runtime", value: "skipped: " + err.Error()}}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var own received
+		err = h.call(ctx, &own, "receive", url, "vp8,vp9,h264", watchedFor.String())
+		python, pythonErr := h.published(ctx, here, url, watchedFor, toBGR)
+		if err := errors.Join(err, pythonErr, server.interrupt()); err != nil {
+			return nil, err
+		}
+		ours = append(ours, own.CPU/time.Duration(max(own.Frames, 1)))
+		theirs = append(theirs, python.CPU/time.Duration(max(python.Frames, 1)))
+	}
+	return []row{atMost("the published runtime / the Python SDK with cvtColor", ours, theirs, 0.35)}, nil
 }
 
 // latencyBench measures how long a frame takes from its last packet to the first
