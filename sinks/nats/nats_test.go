@@ -591,8 +591,10 @@ func TestToken(t *testing.T) {
 	b := startBroker(t, options{Token: "sesame"})
 	wrong := newRig(t, b.url(), func(c *nats.Config) { c.Token = "open" })
 	wrong.write(0, 1)
-	wrong.counts.await("retries_total", 1)
-	if got := wrong.log.String(); !strings.Contains(got, "authorization violation") || strings.Contains(got, "open\"") {
+	for n := 1.0; !strings.Contains(strings.ToLower(wrong.log.String()), "authorization violation"); n++ {
+		wrong.counts.await("retries_total", n)
+	}
+	if got := wrong.log.String(); strings.Contains(got, "open ") || strings.Contains(got, `"open"`) {
 		t.Errorf("got %s", got)
 	}
 	right := newRig(t, b.url(), func(c *nats.Config) { c.Token = "sesame" })

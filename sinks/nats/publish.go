@@ -30,6 +30,9 @@ type connection struct {
 	conn *client.Conn
 	js   jetstream.JetStream
 
+	// The client's own goroutine's.
+	trouble string // that was said last
+
 	// Those of the outbox's goroutine.
 	stored   map[string]bool      // subjects that a stream has taken
 	unstored map[string]time.Time // those that none did, when it was asked
@@ -48,6 +51,7 @@ func connect(env pipeline.Env, cfg Config) (*connection, error) {
 		client.ConnectHandler(c.connected),
 		client.ReconnectHandler(c.connected),
 		client.DisconnectErrHandler(c.disconnected),
+		client.ReconnectErrHandler(c.unreachable),
 		client.ErrorHandler(c.failed),
 	}
 	if cfg.Credentials != "" {
@@ -73,6 +77,14 @@ func connect(env pipeline.Env, cfg Config) (*connection, error) {
 
 func (c *connection) connected(conn *client.Conn) {
 	c.env.Log.Info("connected", "server", conn.ConnectedUrlRedacted())
+}
+
+// unreachable says why a try to connect failed, if that is news.
+func (c *connection) unreachable(_ *client.Conn, err error) {
+	if err.Error() != c.trouble {
+		c.trouble = err.Error()
+		c.env.Log.Warn("not connected, trying on", "err", err)
+	}
 }
 
 func (c *connection) disconnected(_ *client.Conn, err error) {
