@@ -60,6 +60,9 @@ type SinkKind[C any] struct {
 	Edge Edge
 	// Session says that the sink cannot do without a session.
 	Session bool
+	// Encoded says that the sink is a [UnitSink]. If C decides that it has a
+	// method Encoded() bool.
+	Encoded bool
 }
 
 // SourceKind describes one kind of source with configuration C. Its name is
@@ -102,6 +105,7 @@ type SinkType struct {
 	Queue   Queue
 	Edge    Edge
 	Session bool
+	Encoded bool
 	Build   func(env Env, cfg any) (Sink, error)
 }
 
@@ -130,7 +134,7 @@ func RegisterSink[C any](r *Registry, k SinkKind[C]) {
 		k.Edge = While
 	}
 	add(r.sinks, k.Name, SinkType{
-		Type: newType(k.Name, k.Default), Pixels: k.Pixels, Queue: k.Queue, Edge: k.Edge, Session: k.Session,
+		Type: newType(k.Name, k.Default), Pixels: k.Pixels, Queue: k.Queue, Edge: k.Edge, Session: k.Session, Encoded: k.Encoded,
 		Build: func(env Env, cfg any) (Sink, error) { return k.New(env, *cfg.(*C)) },
 	})
 }

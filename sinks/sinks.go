@@ -4,6 +4,7 @@ package sinks
 
 import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/sinks/clip"
 	"github.com/reactorpipe/reactorpipe/sinks/command"
 	"github.com/reactorpipe/reactorpipe/sinks/discard"
 	"github.com/reactorpipe/reactorpipe/sinks/jsonl"
@@ -18,6 +19,7 @@ import (
 
 // Register adds all of them to r.
 func Register(r *pipeline.Registry) {
+	clip.Register(r)
 	command.Register(r)
 	discard.Register(r)
 	jsonl.Register(r)

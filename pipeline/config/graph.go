@@ -208,6 +208,9 @@ func (l *loader) joins(n *node) {
 		return
 	}
 	root := n.root()
+	if n.sink != nil && n.sink.Encoded && (n.inputs[0].source == nil || n.inputs[0].messages()) {
+		n.wrong("from", "it takes pictures as they come, not yet decoded, and so must be a source of pictures, got %s", n.inputs[0].name)
+	}
 	for _, in := range n.inputs[1:] {
 		if other := in.root(); root != nil && other != nil && other != root {
 			n.wrong("with", "%s comes from %s, and the picture from %s: what is joined must come from one source",

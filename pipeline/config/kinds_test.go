@@ -74,7 +74,11 @@ type recordConfig struct {
 	Size    Size          `yaml:"size"`
 	Bitrate Bitrate       `yaml:"bitrate"`
 	Boxes   bool          `yaml:"boxes"`
+	Copy    bool          `yaml:"copy"`
 }
+
+// Encoded says whether the pictures are taken as they come.
+func (c *recordConfig) Encoded() bool { return c.Copy }
 
 // Pixels raises what the kind reads.
 func (c *recordConfig) Pixels() pipeline.Pixels {

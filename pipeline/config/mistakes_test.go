@@ -142,6 +142,7 @@ func TestMistakes(t *testing.T) {
 		{"a cycle", withCam + "stages:\n- {name: a, type: blur, from: c}\n- {name: b, type: blur}\n- {name: c, type: blur}" + withLog, []string{`3: stage "a": from: frames go round in a circle: a → b → c → a`}},
 		{"which source", "sources: {a: {file: x}, b: {file: y}}\nstages: [{name: s, type: blur}]" + withLog, []string{`2: stage "s": from: is missing: it could be a or b`}},
 		{"which source for a sink", "sources: {a: {file: x}, b: {file: y}}" + withLog, []string{`2: sink "log": from: is missing: it could be a or b`}},
+		{"access units behind a stage", withCam + "stages: [{name: b, type: blur}]\nsinks: [{name: r, type: record, config: {copy: true}}]", []string{`3: sink "r": from: it takes pictures as they come, not yet decoded, and so must be a source of pictures, got b`}},
 		{"a join of two sources", "sources: {a: {file: x}, b: {file: y}}\nstages:\n- {name: p, type: people_detect, from: a}\n- {name: o, type: overlay, from: b, with: [p]}" + withLog, []string{`4: stage "o": with: p comes from a, and the picture from b: what is joined must come from one source`}},
 		{"a field of the message in hand", aSession + "sources: {m: {message: state}}\nsinks: [{name: log, type: log, when: m.tpye == \"x\"}]", []string{`3: sink "log": when: message source "m" has no "tpye", did you mean "type"?`}},
 		{"pixels of a message", aSession + "sources: {m: {message: state}}\nstages: [{name: b, type: blur}]" + withLog, []string{`3: stage "b": from: m is a source of messages, and this needs pictures`}},

@@ -194,6 +194,10 @@ func (l *loader) sink(n *yaml.Node, label string) {
 		}
 	}
 	s.Queue = si.queue(f.Queue, kind.Queue)
+	s.Encoded = kind.Encoded
+	if refined, ok := si.cfg.(interface{ Encoded() bool }); ok {
+		s.Encoded = refined.Encoded()
+	}
 	if !known {
 		l.unknownType(si, kindName, l.reg.Sinks(), "sinks")
 	}

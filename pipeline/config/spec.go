@@ -146,6 +146,8 @@ type Sink struct {
 	Queue          *pipeline.Queue
 	Edge           pipeline.Edge
 	Hold, Cooldown time.Duration
+	// Encoded says that it takes the access units of From, a source.
+	Encoded bool
 }
 
 // ActualQueue returns the queue that the sink has: the file's, or else its

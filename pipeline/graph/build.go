@@ -38,7 +38,11 @@ func (g *Graph) buildSource(spec config.Source) error {
 	if err != nil {
 		return fmt.Errorf("%s:%d: source %q: %w", g.cfg.Spec.Path, spec.Line, spec.Name, err)
 	}
-	g.sources = append(g.sources, newEntrance(g, spec, source))
+	e := newEntrance(g, spec, source)
+	if coded, ok := source.(pipeline.UnitSource); ok {
+		coded.Relay(e.relay)
+	}
+	g.sources = append(g.sources, e)
 	return nil
 }
 
@@ -112,7 +116,7 @@ func (g *Graph) connect(l *layout) error {
 	for _, n := range nodes {
 		n.reroute(outputs[n])
 	}
-	return nil
+	return g.relay(l)
 }
 
 // feed makes an edge to n from each node that it names.

@@ -23,7 +23,8 @@ type entrance struct {
 	broken  pipeline.Reason // the gravest break since the last frame that got in
 	last    atomic.Pointer[pipeline.Message]
 	entered uint64
-	held    atomic.Bool // for a reload, which takes the slots
+	held    atomic.Bool             // for a reload, which takes the slots
+	relays  atomic.Pointer[[]*sink] // that take its access units
 	closing sync.Once
 }
 

@@ -27,9 +27,12 @@ type sink struct {
 	since   atomic.Int64    // when the Write under way began, plus one; or idle, or awaits
 	late    atomic.Bool     // it lasts suspiciously long
 	closing sync.Once
+	inlet   *inlet    // nil for a sink of frames
+	source  *entrance // of what comes in there
 
-	after <-chan struct{}    // closed when the sink that this one replaces is; nil for none
-	abort context.CancelFunc // ends the context of the Writes; set by start
+	after   <-chan struct{}    // closed when the sink that this one replaces is; nil for none
+	aborted <-chan struct{}    // closed when the context of the Writes ends; set by start
+	abort   context.CancelFunc // ends the context of the Writes; set by start
 }
 
 // awaits is what a sink's since says until the sink that it replaces has ended.
@@ -55,6 +58,7 @@ func newSink(g *Graph, spec config.Sink) *sink {
 // start begins to move frames. Writes get a context that ends with working.
 func (s *sink) start(working context.Context) {
 	working, s.abort = context.WithCancel(working)
+	s.aborted = working.Done()
 	go func() {
 		defer s.abort()
 		defer close(s.done)
@@ -124,17 +128,32 @@ func (s *sink) copy(f *pipeline.Frame) *pipeline.Frame {
 // write takes frames from the queue until it ends, then closes the sink.
 func (s *sink) write(working context.Context) {
 	s.await()
-	for p := range s.queue.parcels {
-		if working.Err() != nil {
-			s.forgo(p.frame, draining)
-			continue
-		}
-		s.one(working, p)
+	for s.next(working) {
 	}
+	s.rest(working)
 	if err := errors.Join(s.close(), s.leaked()); err != nil {
 		s.graph.closed(err)
 	}
 	s.faults.flush()
+}
+
+// next writes the next frame or access unit; false says that no frame comes any
+// more.
+func (s *sink) next(working context.Context) bool {
+	select {
+	case p, ok := <-s.queue.parcels:
+		switch {
+		case !ok:
+			return false
+		case working.Err() != nil:
+			s.forgo(p.frame, draining)
+		default:
+			s.one(working, p)
+		}
+	case u := <-s.waiting():
+		s.unit(working, u)
+	}
+	return true
 }
 
 // await lets the sink that this one replaces finish: both may write to the same

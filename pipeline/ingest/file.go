@@ -46,6 +46,7 @@ type fileSource struct {
 	file    *ffmpeg.File
 	decoder decode.Decoder
 	closed  bool
+	relay   func(pipeline.Unit) // nil where nobody takes units
 
 	frameTime time.Duration // of one frame at the file's own rate
 
@@ -63,7 +64,7 @@ type fileSource struct {
 }
 
 var (
-	_ pipeline.Source         = (*fileSource)(nil)
+	_ pipeline.UnitSource     = (*fileSource)(nil)
 	_ pipeline.CountingSource = (*fileSource)(nil)
 )
 
@@ -123,8 +124,19 @@ func (s *fileSource) advance() error {
 	s.counts.Received++
 	s.mu.Unlock()
 	au.Arrival = s.env.Clock.Now()
+	if s.relay != nil {
+		u := codedUnit(au)
+		u.PTS += s.base
+		s.relay(u)
+	}
 	return s.take(s.decoder.Decode(au))
 }
+
+// Relay has take called with each unit before it is decoded.
+func (s *fileSource) Relay(take func(pipeline.Unit)) { s.relay = take }
+
+// RequestKeyframe does nothing: a file has the keyframes that it has.
+func (s *fileSource) RequestKeyframe() {}
 
 // drain takes what the decoder holds at the end. A file that cannot be read any
 // further, a recording that was cut off, ends there.

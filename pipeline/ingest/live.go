@@ -43,19 +43,20 @@ type liveSource struct {
 	keyframes  pipeline.Turns // of requests
 	complaints pipeline.Turns // of the log
 	tally      tally
+	relay      func(pipeline.Unit) // nil where nobody takes units
+	times      timeline            // of the goroutine that receives
 
 	// Touched by Read and, after it, Close.
 	decoder decode.Decoder
 	codec   decode.Codec
 	pending []*pipeline.Frame
-	times   timeline
 	clock   clock
 	seq     uint64
 	mark    pipeline.Reason // for the next frame
 }
 
 var (
-	_ pipeline.Source         = (*liveSource)(nil)
+	_ pipeline.UnitSource     = (*liveSource)(nil)
 	_ pipeline.CountingSource = (*liveSource)(nil)
 )
 
@@ -108,6 +109,12 @@ func (s *liveSource) begin() error {
 	return err
 }
 
+// Relay has take called with each unit before it waits for the decoder.
+func (s *liveSource) Relay(take func(pipeline.Unit)) { s.relay = take }
+
+// RequestKeyframe asks the sender for a keyframe.
+func (s *liveSource) RequestKeyframe() { s.requestKeyframe(time.Now()) }
+
 // Live is true: a sender does not wait.
 func (s *liveSource) Live() bool { return true }
 
@@ -146,7 +153,6 @@ func (s *liveSource) decode(u *unit) error {
 	if err := s.prepare(u); err != nil {
 		return err
 	}
-	u.PTS = s.times.at(u.RTPTime, u.Codec.ClockRate(), u.Arrival)
 	s.clock.set(u.AccessUnit)
 	u.Waiting = time.Since(u.Arrival)
 	pictures, err := s.decoder.Decode(&u.AccessUnit)
@@ -184,11 +190,10 @@ func (s *liveSource) complain(now time.Time, what string, err error) {
 	}
 }
 
-// prepare has the right decoder and timeline for u.
+// prepare has the right decoder for u.
 func (s *liveSource) prepare(u *unit) error {
 	switch {
 	case u.restart:
-		s.times.restart(u.RTPTime, u.Arrival)
 		s.interrupt(pipeline.Reconnect)
 	case u.lost:
 		s.interrupt(pipeline.Loss)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/pipeline"
 )
 
 // maxWaiting is how much video may wait for the decoder. Beyond that the
@@ -48,6 +49,24 @@ type unit struct {
 	restart bool
 	// lost says that something was lost between the last unit and this one.
 	lost bool
+}
+
+// coded returns u as sinks of units get it.
+func (u *unit) coded() pipeline.Unit {
+	c := codedUnit(&u.AccessUnit)
+	switch {
+	case u.restart:
+		c.Discontinuity = pipeline.Reconnect
+	case u.lost:
+		c.Discontinuity = pipeline.Loss
+	}
+	return c
+}
+
+func codedUnit(au *decode.AccessUnit) pipeline.Unit {
+	return pipeline.Unit{
+		Codec: string(au.Codec), Data: au.Data, PTS: au.PTS, Arrival: au.Arrival, Keyframe: au.Keyframe,
+	}
 }
 
 func newQueue() *queue { return &queue{ready: make(chan struct{}, 1)} }

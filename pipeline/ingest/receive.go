@@ -120,6 +120,13 @@ func (s *liveSource) enqueue(u unit) {
 	if t, ok := s.feed.SenderTime(uint32(u.RTPTime)); ok { //nolint:gosec // the lower half is the RTP timestamp
 		u.SenderTime = t
 	}
+	if u.restart {
+		s.times.restart(u.RTPTime, u.Arrival)
+	}
+	u.PTS = s.times.at(u.RTPTime, u.Codec.ClockRate(), u.Arrival)
+	if s.relay != nil {
+		s.relay(u.coded())
+	}
 	if dropped := s.units.push(u); dropped > 0 {
 		s.tally.behind.Add(uint64(dropped)) //nolint:gosec // positive
 		s.requestKeyframe(time.Now())

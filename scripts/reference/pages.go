@@ -181,6 +181,9 @@ func (p *page) sinks(reg *pipeline.Registry, ref *config.Reference) {
 		if t.Session {
 			traits = append(traits, "needs a session")
 		}
+		if t.Encoded {
+			traits = append(traits, "`from` is a source: takes its pictures before they are decoded")
+		}
 		p.kind(k, "sinks", traits)
 	}
 }

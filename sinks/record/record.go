@@ -31,7 +31,7 @@ var _ pipeline.Sink = (*Sink)(nil)
 // New makes the file, so that a folder that cannot be written is found before
 // frames flow. Close removes it if no picture came.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
-	path, err := reserve(cfg.Path.At(env.Clock.Now()), cfg.Exists)
+	path, err := outfile.Reserve(cfg.Path.At(env.Clock.Now()), cfg.Exists)
 	if err != nil {
 		return nil, fatal.Error(fmt.Errorf("path: %w", err))
 	}
@@ -102,13 +102,13 @@ func (s *Sink) begin(format pipeline.Format, pts time.Duration) error {
 	path := s.next
 	if s.started {
 		var err error
-		if path, err = reserve(s.cfg.Path.At(s.env.Clock.Now()), outfile.Rename); err != nil {
+		if path, err = outfile.Reserve(s.cfg.Path.At(s.env.Clock.Now()), outfile.Rename); err != nil {
 			return &unwritable{err}
 		}
 	}
 	file, err := newSegment(path, format, pts, s.cfg)
 	if err != nil {
-		return errors.Join(err, discard(path))
+		return errors.Join(err, outfile.Discard(path))
 	}
 	s.started, s.file = true, file
 	s.kept.Begin(path)
@@ -130,7 +130,7 @@ func (s *Sink) finish() error {
 func (s *Sink) abandon() {
 	path := s.file.path
 	_ = s.finish()
-	_ = discard(path)
+	_ = outfile.Discard(path)
 }
 
 // Close completes the recording.
@@ -140,7 +140,7 @@ func (s *Sink) Close() error {
 	}
 	if !s.started {
 		s.started = true
-		return discard(s.next)
+		return outfile.Discard(s.next)
 	}
 	return nil
 }

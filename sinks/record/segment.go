@@ -2,15 +2,12 @@ package record
 
 import (
 	"errors"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/encode"
 	"github.com/reactorpipe/reactorpipe/encode/container"
 	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
-	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
 
 // keyframeInterval is what a player can seek by, and the most that is lost of
@@ -87,29 +84,4 @@ func (s *segment) Close() error {
 		err = s.mux(packets)
 	}
 	return errors.Join(err, s.encoder.Close(), s.muxer.Close())
-}
-
-// reserve makes an empty file for a path, or one close to it, and returns its
-// path. A file that is to be overwritten stays as it is for now.
-func reserve(path string, exists outfile.Exists) (string, error) {
-	if exists == outfile.Overwrite {
-		exists = outfile.Append // the muxer empties it
-	}
-	f, err := outfile.Open(path, exists)
-	if err != nil {
-		return "", err
-	}
-	return f.Name(), f.Close()
-}
-
-// discard removes a file that nothing was written to.
-func discard(path string) error {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil || info.Size() > 0 {
-		return err
-	}
-	return os.Remove(path)
 }

@@ -1,0 +1,151 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// relayDepth is how many access units may wait for a sink: seconds of video,
+// which a disk may need to come back.
+const relayDepth = 256
+
+// inlet is where access units wait for a sink. One goroutine, the source's,
+// puts; the sink's takes.
+type inlet struct {
+	units  chan pipeline.Unit
+	part   pipeline.UnitSink
+	behind bool // units are given up until the next keyframe
+}
+
+// relay hands a unit to the sinks that take this source's.
+func (e *entrance) relay(u pipeline.Unit) {
+	sinks := e.relays.Load()
+	if sinks == nil || len(*sinks) == 0 {
+		return
+	}
+	u.Data = bytes.Clone(u.Data)
+	for _, s := range *sinks {
+		s.admit(u, e.source.Live())
+	}
+}
+
+// requestKeyframe asks the source for one.
+func (e *entrance) requestKeyframe() {
+	if source, ok := e.source.(pipeline.UnitSource); ok {
+		source.RequestKeyframe()
+	}
+}
+
+// admit puts a unit where it waits for the sink. A source that is not live waits
+// for room; of a live one, what finds none is lost, and all that refers to it.
+func (s *sink) admit(u pipeline.Unit, live bool) {
+	in := s.inlet
+	if !live {
+		select {
+		case in.units <- u:
+		case <-s.done:
+		case <-s.aborted:
+		}
+		return
+	}
+	if in.behind && !u.Keyframe {
+		s.counts.dropped[queueFull].Add(1)
+		return
+	}
+	if in.behind {
+		u.Discontinuity = graver(u.Discontinuity, pipeline.Loss)
+	}
+	select {
+	case in.units <- u:
+		in.behind = false
+	default:
+		in.behind = true
+		s.counts.dropped[queueFull].Add(1)
+	}
+}
+
+// waiting returns the channel of the units that wait, nil for a sink of frames.
+func (s *sink) waiting() <-chan pipeline.Unit {
+	if s.inlet == nil {
+		return nil
+	}
+	return s.inlet.units
+}
+
+// rest writes the units that wait when no frame comes any more.
+func (s *sink) rest(working context.Context) {
+	for working.Err() == nil {
+		select {
+		case u := <-s.waiting():
+			s.unit(working, u)
+		default:
+			return
+		}
+	}
+}
+
+// unit writes a unit.
+func (s *sink) unit(working context.Context, u pipeline.Unit) {
+	begun := s.graph.now()
+	s.since.Store(int64(begun) + 1)
+	err := s.callUnit(working, u)
+	s.since.Store(idle)
+	s.returned(s.graph.now() - begun)
+	switch {
+	case errors.Is(err, pipeline.ErrNeedKeyframe):
+		s.source.requestKeyframe()
+	case errors.Is(err, pipeline.ErrFatal):
+		s.graph.fail(fmt.Errorf("%s: %w", s, err))
+	case err != nil:
+		s.faults.report("access unit not written", err)
+	}
+}
+
+func (s *sink) callUnit(working context.Context, u pipeline.Unit) (err error) {
+	s.hooks.begin()
+	defer s.hooks.end()
+	defer recovered(&err)
+	return s.inlet.part.WriteUnit(working, u)
+}
+
+// subscribe makes the sink take the units of its source, if its kind says so.
+func (s *sink) subscribe(from *entrance) error {
+	if !s.spec.Load().Encoded || s.inlet != nil {
+		return nil
+	}
+	part, ok := s.part.(pipeline.UnitSink)
+	if !ok {
+		return fmt.Errorf("%s: its kind says that it takes access units, and it does not: %w", s, pipeline.ErrInvalid)
+	}
+	if from == nil {
+		return fmt.Errorf("%s: from: must be a source: %w", s, pipeline.ErrInvalid)
+	}
+	if _, ok := from.source.(pipeline.UnitSource); !ok {
+		return fmt.Errorf("%s: from: %s has no coded pictures: %w", s, from.name, pipeline.ErrInvalid)
+	}
+	s.source = from
+	s.inlet = &inlet{units: make(chan pipeline.Unit, relayDepth), part: part}
+	return nil
+}
+
+// relays has each source hand its units to the sinks of l that take them.
+func (g *Graph) relay(l *layout) error {
+	for _, e := range g.sources {
+		var takers []*sink
+		for _, s := range l.sinks {
+			if spec := s.spec.Load(); !spec.Encoded || spec.From != e.name {
+				continue
+			}
+			if err := s.subscribe(e); err != nil {
+				return err
+			}
+			takers = append(takers, s)
+		}
+		e.relays.Store(&takers)
+	}
+	return nil
+}
