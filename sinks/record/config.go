@@ -24,8 +24,10 @@ type Config struct {
 	// Exists says what becomes of a file that is there already: rename (the new
 	// one gets a number), overwrite it, or fail.
 	Exists outfile.Exists `yaml:"exists" oneof:"rename,overwrite,fail"`
-	// Codec of the video. vp8 is for .mkv only.
-	Codec decode.Codec `yaml:"codec" oneof:"h264,vp9,vp8"`
+	// Codec of the video; vp8 is for .mkv only. copy records the pictures as
+	// they come, neither decoded nor encoded: from is then a source, and .mp4
+	// takes H.264 and VP9, .mkv VP8, too.
+	Codec decode.Codec `yaml:"codec" oneof:"h264,vp9,vp8,copy"`
 	// Bitrate that is aimed at; 0 aims at a quality instead.
 	Bitrate config.Bitrate `yaml:"bitrate"`
 	// FPS is the usual number of pictures a second. Each is recorded when it
@@ -42,6 +44,25 @@ type Config struct {
 	// only ever files that this sink has written, in this run or an earlier
 	// one: a hidden list beside them says which.
 	Keep outfile.Keep `yaml:"keep"`
+}
+
+// Copy stands for the codec that the pictures have already.
+const Copy decode.Codec = "copy"
+
+// Encoded says whether pictures are recorded as they come.
+func (c *Config) Encoded() bool { return c.Codec == Copy }
+
+// Pixels says whether there are any to be encoded.
+func (c *Config) Pixels() pipeline.Pixels {
+	if c.Encoded() {
+		return pipeline.Pixels{}
+	}
+	return pipeline.Pixels{Read: pipeline.Native}
+}
+
+// full says whether a file of that length and size is followed by another.
+func (c *Config) full(length time.Duration, bytes int64) bool {
+	return c.Segment > 0 && length >= c.Segment.Std() || c.SegmentSize > 0 && bytes >= int64(c.SegmentSize)
 }
 
 // shortest is a segment that is worth a file.
@@ -68,6 +89,9 @@ func (c *Config) Validate() error {
 	if !slices.Contains(codecs, c.Codec) {
 		return fmt.Errorf("codec: %s takes %s, got %q", ext, list(codecs), string(c.Codec))
 	}
+	if c.Encoded() && c.Bitrate != 0 {
+		return errors.New("bitrate: is that of an encoder, which codec copy does without")
+	}
 	if c.Bitrate < 0 {
 		return errors.New("bitrate: must not be negative")
 	}
@@ -84,9 +108,9 @@ func (c *Config) Validate() error {
 func containers(ext string) (codecs []decode.Codec, known bool) {
 	switch ext {
 	case ".mp4":
-		return []decode.Codec{decode.H264, decode.VP9}, true
+		return []decode.Codec{decode.H264, decode.VP9, Copy}, true
 	case ".mkv":
-		return []decode.Codec{decode.H264, decode.VP8, decode.VP9}, true
+		return []decode.Codec{decode.H264, decode.VP8, decode.VP9, Copy}, true
 	}
 	return nil, false
 }

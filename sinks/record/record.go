@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -15,15 +14,11 @@ import (
 // Sink records. While nothing can be written it leaves pictures out, and goes
 // on in a new file when there is room again.
 type Sink struct {
-	cfg    Config
-	env    pipeline.Env
+	files
 	outage outage
-	kept   *outfile.Kept
 
-	file    *segment // nil before the first picture and while nothing can be written
-	next    string   // the file that New has made, for the first picture
-	started bool     // a file was begun
-	last    time.Duration
+	file *segment // nil before the first picture and while nothing can be written
+	last time.Duration
 }
 
 var _ pipeline.Sink = (*Sink)(nil)
@@ -31,14 +26,15 @@ var _ pipeline.Sink = (*Sink)(nil)
 // New makes the file, so that a folder that cannot be written is found before
 // frames flow. Close removes it if no picture came.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
-	path, err := outfile.Reserve(cfg.Path.At(env.Clock.Now()), cfg.Exists)
+	f, err := newFiles(env, cfg)
 	if err != nil {
 		return nil, fatal.Error(fmt.Errorf("path: %w", err))
 	}
-	return &Sink{
-		cfg: cfg, env: env, next: path, kept: outfile.NewKept(cfg.Path, cfg.Keep, env),
-		outage: outage{lost: env.Metrics.Counter("frames_lost_total", "Pictures not recorded because nothing could be written.")},
-	}, nil
+	o := outage{lost: env.Metrics.Counter("frames_lost_total", "Pictures not recorded because nothing could be written.")}
+	if cfg.Encoded() {
+		return &Relay{files: f, outage: o}, nil
+	}
+	return &Sink{files: f, outage: o}, nil
 }
 
 // Write records f. That nothing can be written, because the disk is full for
@@ -74,13 +70,9 @@ func (s *Sink) recovered(pts time.Duration) {
 	}
 }
 
-func (s *Sink) folder() string {
-	return filepath.Dir(s.cfg.Path.At(s.env.Clock.Now()))
-}
-
 func (s *Sink) write(img pipeline.Image, pts time.Duration) error {
 	format := img.Format()
-	if s.file != nil && (!s.file.takes(format) || s.file.ends(s.cfg, pts)) {
+	if s.file != nil && (!s.file.takes(format) || s.cfg.full(pts-s.file.begun, s.file.bytes)) {
 		if err := s.finish(); err != nil {
 			return &unwritable{err}
 		}
@@ -97,22 +89,18 @@ func (s *Sink) write(img pipeline.Image, pts time.Duration) error {
 	return err
 }
 
-// begin begins the next file. Those after the first never replace another.
+// begin begins the next file.
 func (s *Sink) begin(format pipeline.Format, pts time.Duration) error {
-	path := s.next
-	if s.started {
-		var err error
-		if path, err = outfile.Reserve(s.cfg.Path.At(s.env.Clock.Now()), outfile.Rename); err != nil {
-			return &unwritable{err}
-		}
+	path, err := s.next()
+	if err != nil {
+		return err
 	}
 	file, err := newSegment(path, format, pts, s.cfg)
 	if err != nil {
 		return errors.Join(err, outfile.Discard(path))
 	}
-	s.started, s.file = true, file
-	s.kept.Begin(path)
-	s.env.Log.Info("recording", "path", path, "width", file.width, "height", file.height)
+	s.file = file
+	s.begun(path, file.width, file.height)
 	return nil
 }
 
@@ -138,9 +126,5 @@ func (s *Sink) Close() error {
 	if s.file != nil {
 		return s.finish()
 	}
-	if !s.started {
-		s.started = true
-		return outfile.Discard(s.next)
-	}
-	return nil
+	return s.close()
 }

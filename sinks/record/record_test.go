@@ -59,9 +59,11 @@ func TestValidate(t *testing.T) {
 		{"upper case", func(c *record.Config) { c.Path = "A.MP4" }, ""},
 		{"no path", func(c *record.Config) { c.Path = "" }, "path: is required"},
 		{"extension", func(c *record.Config) { c.Path = "a.avi" }, `path: must end in .mp4 or .mkv, got "a.avi"`},
-		{"codec", func(c *record.Config) { c.Codec = decode.VP8 }, `codec: .mp4 takes h264 or vp9, got "vp8"`},
+		{"codec", func(c *record.Config) { c.Codec = decode.VP8 }, `codec: .mp4 takes h264, vp9 or copy, got "vp8"`},
 		{"exists", func(c *record.Config) { c.Exists = outfile.Append }, `exists: must be rename, overwrite or fail, got "append"`},
 		{"bitrate", func(c *record.Config) { c.Bitrate = -1 }, "bitrate: must not be negative"},
+		{"copy", func(c *record.Config) { c.Codec = record.Copy }, ""},
+		{"bitrate of a copy", func(c *record.Config) { c.Codec, c.Bitrate = record.Copy, 1 }, "bitrate: is that of an encoder, which codec copy does without"},
 		{"segment", func(c *record.Config) { c.Segment = 5 }, "segment: must be 0s, or 1s at least, got 5ns"},
 		{"fps", func(c *record.Config) { c.FPS = 0 }, "fps: must be positive, got 0"},
 	}

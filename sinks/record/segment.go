@@ -53,12 +53,6 @@ func (s *segment) takes(f pipeline.Format) bool {
 	return f.Width == s.source.Width && f.Height == s.source.Height
 }
 
-// ends says whether the picture at pts begins another file.
-func (s *segment) ends(cfg Config, pts time.Duration) bool {
-	return cfg.Segment > 0 && pts-s.begun >= cfg.Segment.Std() ||
-		cfg.SegmentSize > 0 && s.bytes >= int64(cfg.SegmentSize)
-}
-
 func (s *segment) write(img pipeline.Image, pts time.Duration) error {
 	packets, err := s.encoder.Encode(img, pts, false) // keyframes come by the encoder's interval
 	if err != nil {
