@@ -180,7 +180,12 @@ func refusal(code, op, message string) *Error {
 	return &Error{Code: code, Component: componentGPU, Operation: op, Message: message, refused: true}
 }
 
+// notReady is the error of a call that finds no connection. The status follows
+// the connection a moment later, and publications a moment after that.
 func notReady(op string, s Status) *Error {
+	if s == StatusReady {
+		s = "between two connections"
+	}
 	e := gpuErrorf(CodeInvalidState, op, "session is %s, not ready", s)
 	e.cause = ErrNotReady
 	return e

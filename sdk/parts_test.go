@@ -506,3 +506,16 @@ func FuzzSections(f *testing.F) {
 		}
 	})
 }
+
+// TestNotReadyIsNotReady: a connection is gone a moment before the status says so.
+func TestNotReadyIsNotReady(t *testing.T) {
+	for status, want := range map[Status]string{
+		StatusReconnecting: "get_stats: [INVALID_STATE] session is reconnecting, not ready",
+		StatusReady:        "get_stats: [INVALID_STATE] session is between two connections, not ready",
+	} {
+		s := &Session{status: status}
+		if _, err := s.Stats(t.Context()); message(err) != want || !errors.Is(err, ErrNotReady) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
