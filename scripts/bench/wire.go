@@ -87,7 +87,7 @@ func latencyBench() bench {
 					}
 					p50, p95 = append(p50, got.P50), append(p95, got.P95)
 				}
-				rows = append(rows, within(codec+" p50", median(p50), 4*time.Millisecond), within(codec+" p95", median(p95), 8*time.Millisecond))
+				rows = append(rows, within(codec+" p50", median(p50), 3*time.Millisecond), within(codec+" p95", median(p95), 6*time.Millisecond))
 			}
 			return rows, nil
 		},
