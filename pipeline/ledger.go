@@ -20,6 +20,7 @@ const (
 	CommandExpired    Outcome = "expired"    // it waited longer than its time to live
 	CommandSuperseded Outcome = "superseded" // a newer decision took its place while it waited
 	CommandDeduped    Outcome = "deduped"    // it says what the last one said
+	CommandSuppressed Outcome = "suppressed" // it is part of a circle that was broken
 	CommandDryRun     Outcome = "dry_run"    // nothing is sent on purpose
 )
 
@@ -85,6 +86,9 @@ func (r *CommandRecord) Settle(reply Reply, err error, roundTrip time.Duration) 
 	r.Outcome, r.Reason = CommandFailed, err.Error()
 	if refused, ok := errors.AsType[*Refused](err); ok {
 		r.Outcome, r.Reason = CommandRefused, refused.Reason
+	}
+	if held, ok := errors.AsType[*Suppressed](err); ok {
+		r.Outcome, r.Reason = CommandSuppressed, held.Reason
 	}
 }
 

@@ -3,8 +3,10 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
+	"os"
 	"time"
 )
 
@@ -12,8 +14,9 @@ import (
 // reconnects, what needs it fails at once with ErrNotReady. It is safe for
 // concurrent use.
 type Session interface {
-	// Command sends a command and waits for what comes of it. A refusal, be it
-	// a reply or a broadcast, is an error that wraps *Refused.
+	// Command uploads each [Upload] among args, sends a command and waits for
+	// what comes of it. A refusal, be it a reply or a broadcast, is an error that
+	// wraps *Refused; it may also be *Throttled or *Suppressed.
 	Command(ctx context.Context, name string, args map[string]any) (Reply, error)
 	// Check compares a command with the model's live schema. A value that is
 	// Computed is checked by name only. The error wraps ErrInvalid.
@@ -49,8 +52,80 @@ func (r *Refused) Error() string {
 	return "command " + r.Command + " refused (" + r.Code + "): " + r.Reason
 }
 
+// Throttled answers who sends commands faster than the session allows; nothing
+// was sent. It matches [ErrNotReady].
+type Throttled struct {
+	// After is when there is room for another.
+	After time.Duration
+}
+
+// Error says when.
+func (t *Throttled) Error() string {
+	return "too many commands, again in " + t.After.Round(time.Millisecond).String()
+}
+
+// Is says that err is [ErrNotReady].
+func (t *Throttled) Is(err error) bool { return err == ErrNotReady }
+
+// Suppressed answers who sends a command that is held back, for it is part of a
+// circle: it caused another, which caused it.
+type Suppressed struct {
+	Command string
+	Reason  string
+}
+
+// Error returns command and reason.
+func (s *Suppressed) Error() string { return "command " + s.Command + " held back: " + s.Reason }
+
 // Computed stands in a command's arguments for a value that is not known yet.
 type Computed struct{}
+
+// Upload stands in a command's arguments for a file: [Session].Command uploads it
+// and sends a reference to it. Nobody changes it.
+type Upload struct {
+	// Name of the file; that of Path if empty.
+	Name string
+	// MIMEType is found out by name and content if empty.
+	MIMEType string
+	// Path of a file that is read when the command is sent. Without one Content
+	// is what is uploaded.
+	Path    string
+	Content []byte
+}
+
+// MostUpload is the largest file that an [Upload] reads, in bytes.
+const MostUpload = 256 << 20
+
+// Read returns what is to be uploaded.
+func (u Upload) Read() ([]byte, error) {
+	if u.Path == "" {
+		return u.Content, nil
+	}
+	f, err := os.Open(u.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, MostUpload+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(content) == 0:
+		return nil, fmt.Errorf("%s: is empty", u.Path)
+	case len(content) > MostUpload:
+		return nil, fmt.Errorf("%s: is larger than %d MiB", u.Path, MostUpload>>20)
+	}
+	return content, nil
+}
+
+// MarshalJSON tells of a file that was not uploaded, for the ledger.
+func (u Upload) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name string `json:"name,omitempty"`
+		Path string `json:"path,omitempty"`
+		Size int    `json:"size,omitempty"`
+	}{u.Name, u.Path, len(u.Content)})
+}
 
 // File is something to upload.
 type File struct {

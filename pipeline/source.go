@@ -26,6 +26,10 @@ type SourceCounts struct {
 	Dropped map[string]uint64
 	// Keyframe requests and reconnects that the source lived through.
 	KeyframeRequests, Reconnects uint64
+	// Renewals is how often another session took the place of the one before,
+	// RenewalGaps for how long nothing came then, the last of them.
+	Renewals    uint64
+	RenewalGaps []time.Duration
 	// LastArrival is when the last packet came; zero before the first.
 	LastArrival time.Time
 }

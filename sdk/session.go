@@ -97,6 +97,9 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	s.id, s.ours = r.SessionID, s.cfg.SessionID == ""
+	if s.ours {
+		s.cfg.took(StepCreated)
+	}
 	s.api.tokens.bind(s.id)
 	s.setStatus(StatusWaiting)
 	s.log.Debug("session created", "session_id", s.id, "adopted", !s.ours)

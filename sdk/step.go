@@ -7,6 +7,7 @@ type Step string
 
 // The steps of connecting, in their order. The calls that tell of two may overlap.
 const (
+	StepCreated    Step = "created"    // the server has made the session; not for one that is adopted, nor again for a reconnect
 	StepSession    Step = "session"    // the session is there, and what it offers is known
 	StepSignalling Step = "signalling" // offer and answer were exchanged
 	StepICE        Step = "ice"        // a path between the two sides was found

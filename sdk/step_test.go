@@ -26,7 +26,7 @@ func TestTrace(t *testing.T) {
 	defer s.Close()
 	mu.Lock()
 	defer mu.Unlock()
-	want := []sdk.Step{sdk.StepSession, sdk.StepSignalling, sdk.StepICE, sdk.StepDTLS, sdk.StepChannels}
+	want := []sdk.Step{sdk.StepCreated, sdk.StepSession, sdk.StepSignalling, sdk.StepICE, sdk.StepDTLS, sdk.StepChannels}
 	// Each comes from a goroutine of its own, so two may change places.
 	slices.SortFunc(steps, func(a, b sdk.Step) int { return slices.Index(want, a) - slices.Index(want, b) })
 	if diff := cmp.Diff(steps, want); diff != "" {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -258,6 +259,7 @@ func answerError(w http.ResponseWriter, file string, err error) {
 	var state *conflictError
 	var request *requestError
 	var large *http.MaxBytesError
+	var throttled *pipeline.Throttled
 	p := problem{Error: oneLine(err)}
 	status := http.StatusBadGateway // the model did not answer
 	switch {
@@ -271,6 +273,9 @@ func answerError(w http.ResponseWriter, file string, err error) {
 		status = http.StatusRequestEntityTooLarge
 	case errors.As(err, &request):
 		status = http.StatusBadRequest
+	case errors.As(err, &throttled):
+		status = http.StatusTooManyRequests
+		w.Header().Set("Retry-After", strconv.FormatFloat(math.Ceil(throttled.After.Seconds()), 'f', 0, 64))
 	case errors.Is(err, pipeline.ErrNotReady), errors.Is(err, sdk.ErrNotReady):
 		status, p.Error = http.StatusServiceUnavailable, "the session is not ready"
 	case errors.Is(err, context.Canceled):

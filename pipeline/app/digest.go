@@ -37,6 +37,9 @@ func (s *pipelineSummary) print(w io.Writer) {
 	if s.KeyframeRequests+s.Reconnects > 0 {
 		fact(w, "network", "%s, %s", count(s.KeyframeRequests, "keyframe request"), count(s.Reconnects, "reconnect"))
 	}
+	if s.Renewals > 0 {
+		fact(w, "renewals", "%d, without a picture for %s (p50), %s at most", s.Renewals, ms(s.RenewalGap.P50), ms(s.RenewalGap.Max))
+	}
 	s.printCommands(w)
 	s.printNodes(w)
 }

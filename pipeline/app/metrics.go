@@ -106,5 +106,5 @@ func (m *pipelineMetrics) Collect(ch chan<- prometheus.Metric) {
 // outcomesOfCommands are all there are, so that each is a series from the start.
 var outcomesOfCommands = []pipeline.Outcome{
 	pipeline.CommandSent, pipeline.CommandRefused, pipeline.CommandFailed, pipeline.CommandExpired,
-	pipeline.CommandSuperseded, pipeline.CommandDeduped, pipeline.CommandDryRun,
+	pipeline.CommandSuperseded, pipeline.CommandDeduped, pipeline.CommandSuppressed, pipeline.CommandDryRun,
 }

@@ -125,6 +125,16 @@ func inMilliseconds(q graph.Quantiles) quantiles {
 	return quantiles{P50: ms(q.P50), P95: ms(q.P95), P99: ms(q.P99), Max: ms(q.Max)}
 }
 
+// quantilesOf is exact, for times that are few.
+func quantilesOf(times []time.Duration) quantiles {
+	if len(times) == 0 {
+		return quantiles{}
+	}
+	sorted := slices.Sorted(slices.Values(times))
+	at := func(share float64) time.Duration { return sorted[int(share*float64(len(sorted)-1)+0.5)] }
+	return inMilliseconds(graph.Quantiles{P50: at(0.5), P95: at(0.95), P99: at(0.99), Max: at(1)})
+}
+
 // commandCounts adds up the ledgers of all sessions.
 func (l *line) commandCounts() map[pipeline.Outcome]uint64 {
 	l.mu.Lock()
@@ -177,6 +187,7 @@ func (l *line) figures(st graph.Stats, flowed time.Duration) figures {
 		entered += n.In
 		f.addSource(n)
 	}
+	f.RenewalGap = quantilesOf(f.gaps)
 	if f.Seconds > 0 {
 		f.FPS = thousandths(float64(entered) / f.Seconds)
 	}
@@ -191,6 +202,8 @@ func (f *figures) addSource(n graph.NodeStats) {
 		received, decoded = c.Received, c.Decoded
 		f.KeyframeRequests += c.KeyframeRequests
 		f.Reconnects += c.Reconnects
+		f.Renewals += c.Renewals
+		f.gaps = append(f.gaps, c.RenewalGaps...)
 		for reason, k := range c.Dropped {
 			dropped[reason] += k
 		}
@@ -212,6 +225,8 @@ const (
 	mediaPlaying mediaState = "playing" // pictures come
 	mediaIdle    mediaState = "idle"    // nothing comes
 	mediaStalled mediaState = "stalled" // packets come, but no pictures
+
+	mediaRenewing mediaState = "renewing" // the session's place is being taken by another
 )
 
 // freshMedia is how old the newest picture may be for media to be playing.

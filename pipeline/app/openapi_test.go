@@ -173,7 +173,7 @@ func TestOpenAPIFields(t *testing.T) {
 func jsonFields(shape reflect.Type) (fields, always []string) {
 	for field := range shape.Fields() {
 		tag, ok := field.Tag.Lookup("json")
-		if !ok {
+		if !ok || tag == "-" {
 			continue
 		}
 		name, options, _ := strings.Cut(tag, ",")

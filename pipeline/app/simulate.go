@@ -52,7 +52,7 @@ func surface(spec *config.Spec, s *config.Session) sim.Surface {
 	for _, n := range spec.Sinks {
 		add(n.Session, n.Config)
 	}
-	for _, c := range s.Start {
+	for _, c := range slices.Concat(s.Start, s.Stop, s.OnStall) {
 		all.Commands = appendNew(all.Commands, c.Command)
 		if c.Wait != "" {
 			all.Messages = appendNew(all.Messages, c.Wait)

@@ -43,6 +43,10 @@ type figures struct {
 	Commands         map[pipeline.Outcome]uint64 `json:"commands"`   // by outcome
 	KeyframeRequests uint64                      `json:"keyframe_requests"`
 	Reconnects       uint64                      `json:"reconnects"`
+	Renewals         uint64                      `json:"renewals"`
+	RenewalGap       quantiles                   `json:"renewal_gap_ms,omitzero"` // while nothing came
+
+	gaps []time.Duration // of the renewals
 }
 
 func (s *pipelineSummary) flowed() bool { return !s.began.IsZero() }

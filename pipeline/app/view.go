@@ -7,6 +7,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/graph"
+	"github.com/reactorpipe/reactorpipe/pipeline/session"
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
@@ -31,6 +32,8 @@ type sessionView struct {
 	Model  string     `json:"model"` // or its address
 	Status sdk.Status `json:"status"`
 	ID     string     `json:"id,omitempty"` // at the server, while it is open
+	// Renewals is how often another session has taken its place.
+	Renewals uint64 `json:"renewals"`
 }
 
 // nodeView is a source, a stage or a sink. It counts from the start of the run.
@@ -91,6 +94,9 @@ func (l *line) view() pipelineView {
 	v.Nodes = nodeViews(st)
 	if ph == phaseRunning {
 		v.Media, v.Stuck = l.media.at(now, st), l.loops.stuck(now, st)
+		if v.renewing() {
+			v.Media = mediaRenewing
+		}
 		ended = now
 	}
 	if !began.IsZero() {
@@ -98,6 +104,11 @@ func (l *line) view() pipelineView {
 		v.Figures = &f
 	}
 	return v
+}
+
+// renewing says that a session is over, and that another takes its place.
+func (v pipelineView) renewing() bool {
+	return slices.ContainsFunc(v.Sessions, func(s sessionView) bool { return s.Status == session.StatusRenewing })
 }
 
 func sessionViews(peers []config.Session, sessions []namedSession) []sessionView {
@@ -108,7 +119,7 @@ func sessionViews(peers []config.Session, sessions []namedSession) []sessionView
 		if at < 0 {
 			continue
 		}
-		views[i].Status = sessions[at].Status()
+		views[i].Status, views[i].Renewals = sessions[at].Status(), sessions[at].Renewals()
 		if live, err := sessions[at].Live(); err == nil {
 			views[i].ID = live.ID()
 		}

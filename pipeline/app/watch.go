@@ -18,6 +18,9 @@ func (l *line) runWatched(ctx context.Context, g *graph.Graph) error {
 	var watchers sync.WaitGroup
 	for _, s := range l.sessions {
 		watchers.Go(func() { l.watch(running, s, g, stop) })
+		if spec := l.peer(s.name); len(spec.OnStall) > 0 {
+			watchers.Go(func() { l.watchPicture(running, s, spec, g) })
+		}
 	}
 	err := g.Run(running)
 	stop(nil)
@@ -34,28 +37,22 @@ type lostError struct{ error }
 
 func (e *lostError) Unwrap() error { return e.error }
 
-// watch stops the run when the session is over, and compares the nodes with the
-// model anew when it is back.
+// watch keeps a session, and stops the run when that is over. The nodes are
+// compared with the model anew when it is back.
 func (l *line) watch(running context.Context, s namedSession, g *graph.Graph, stop context.CancelCauseFunc) {
-	for e := range s.Events(running) {
-		if e.Type == sdk.EventReconnected {
-			l.compare(running, s, g)
-		}
-	}
-	select {
-	case <-running.Done():
-	case <-s.Done():
-		if err := s.Err(); !errors.Is(err, sdk.ErrSessionEnded) {
-			stop(&lostError{fmt.Errorf("session %q: %w", s.name, err)})
-			return
-		}
+	err := s.Keep(running, func(ctx context.Context, err error) { l.compare(ctx, s, g, err) })
+	switch {
+	case running.Err() != nil:
+	case err == nil || errors.Is(err, sdk.ErrSessionEnded):
 		stop(nil)
+	default:
+		stop(&lostError{fmt.Errorf("session %q: %w", s.name, err)})
 	}
 }
 
-// compare lets the nodes look at the schema that the session came back with.
-func (l *line) compare(ctx context.Context, s namedSession, g *graph.Graph) {
-	err := s.Refresh(ctx)
+// compare lets the nodes look at the schema that the session came back with; err
+// says that it could not be read.
+func (l *line) compare(ctx context.Context, s namedSession, g *graph.Graph, err error) {
 	if err == nil {
 		err = g.SessionReady(ctx, s.name)
 	}

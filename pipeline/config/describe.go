@@ -105,7 +105,7 @@ func Describe(reg *pipeline.Registry, texts Texts) *Reference {
 		Sink:    d.part(newSinkFile(), parts, "name", "type"),
 	}
 	for i := range r.Session {
-		if f := &r.Session[i]; f.Key == "start" {
+		if f := &r.Session[i]; f.Form.Of != nil && f.Form.Of.typ == reflect.TypeFor[startFile]() {
 			f.Form.Of.Fields = d.part(startFile{}, parts, "command")
 		}
 	}

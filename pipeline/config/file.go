@@ -35,12 +35,36 @@ type sessionFile struct {
 	// Token that was made from a key, by default that of REACTOR_JWT. It goes
 	// before a key.
 	Token string `yaml:"token"`
-	// Start are commands for the begin of a session.
+	// Start are commands for the begin of a session that we made: also of one
+	// that takes another's place, not after a reconnect.
 	Start []startFile `yaml:"start"`
-	// OnExit says what becomes of the session when the program ends.
+	// Stop are commands for its end, before it is ended or left.
+	Stop []startFile `yaml:"stop"`
+	// OnStall are commands for when the picture stands still: no source of the
+	// session has yielded one for stall_after. They are sent once for each time.
+	OnStall []startFile `yaml:"on_stall"`
+	// StallAfter is how long no picture comes before on_stall.
+	StallAfter Duration `yaml:"stall_after"`
+	// OnExit says what becomes of the session when the program ends. One that is
+	// adopted is always left.
 	OnExit string `yaml:"on_exit" oneof:"end,leave"`
 	// Wait is how long a server that is not there, or busy, is tried again.
 	Wait Duration `yaml:"wait"`
+	// Limit is how long a session may last. With a key the server is asked to end
+	// it then; without this the cloud's own limit of 20m is reckoned with, and
+	// none for a local runtime.
+	Limit Duration `yaml:"limit"`
+	// Renew lets a new session take the place of one that nears its limit, was
+	// ended by the server, or was lost for good; {} is with the defaults. Without
+	// it the run ends with the session.
+	Renew *Renew `yaml:"renew"`
+	// Adopt joins a session that somebody else made, and never ends it.
+	Adopt *Adopt `yaml:"adopt"`
+	// Budget bounds how many sessions are made: 30 an hour in the cloud, without
+	// bound elsewhere, unless it is said.
+	Budget *Budget `yaml:"budget"`
+	// Commands bounds and records what goes to the model.
+	Commands Commands `yaml:"commands"`
 	// ICEServers are URLs of STUN and TURN servers in place of the session's own,
 	// those of TURN with their user and password:
 	// turns:user:password@host:443?transport=tcp. What is special in a URL is
@@ -50,14 +74,21 @@ type sessionFile struct {
 
 // newSessionFile has the defaults.
 func newSessionFile() sessionFile {
-	return sessionFile{OnExit: "end", Wait: Duration(defaultWait)}
+	return sessionFile{
+		OnExit: "end", Wait: Duration(defaultWait), StallAfter: Duration(defaultStall),
+		Commands: Commands{
+			Burst: defaultBurst,
+			Cycle: Cycle{Repeats: defaultRepeats, Within: Duration(defaultWithin), Pause: Duration(defaultPause)},
+		},
+	}
 }
 
-// startFile is one command of `start`.
+// startFile is one command of `start`, `stop` or `on_stall`.
 type startFile struct {
 	// Command by its name.
 	Command string `yaml:"command"`
-	// Data are its arguments, constants only.
+	// Data are its arguments, constants only. {file: ref.png} in their place is
+	// uploaded; the path is relative to the pipeline's file.
 	Data *yaml.Node `yaml:"data"`
 	// Wait is the type of a message to wait for.
 	Wait string `yaml:"wait"`

@@ -57,7 +57,12 @@ func (l *loader) session(name, label string, key, n *yaml.Node) {
 			c.wrong(find(n, item("ice_servers", i)), item("ice_servers", i), "%s, got %s", problem, orNothing([]byte(server)))
 		}
 	}
-	s.Start = l.start(c, n, f.Start)
+	l.commands(c, n, f.Commands)
+	s.Start = l.moment(c, n, "start", f.Start)
+	s.Stop = l.moment(c, n, "stop", f.Stop)
+	s.OnStall, s.StallAfter = l.moment(c, n, "on_stall", f.OnStall), f.StallAfter.Std()
+	s.Commands = f.Commands
+	l.life(c, n, f, &s)
 	l.spec.Sessions = append(l.spec.Sessions, s)
 }
 
@@ -142,15 +147,16 @@ func (l *loader) sim(c *component, s *Sim, n *yaml.Node) {
 	}
 }
 
-func (l *loader) start(c *component, n *yaml.Node, files []startFile) []StartCommand {
-	var commands []StartCommand
-	items := contents(entry(n, "start"))
+// moment reads the commands for one moment of a session's life.
+func (l *loader) moment(c *component, n *yaml.Node, key string, files []startFile) []SessionCommand {
+	var commands []SessionCommand
+	items := contents(entry(n, key))
 	for i, f := range files {
-		path, at := item("start", i), target(items[i])
+		path, at := item(key, i), target(items[i])
 		if !has(at, "command") {
 			c.wrong(at, path, "command is missing")
 		}
-		commands = append(commands, StartCommand{
+		commands = append(commands, SessionCommand{
 			Command: f.Command, Wait: f.Wait, Line: at.Line, Data: l.constants(c, at, path+".data", f.Data),
 		})
 	}

@@ -124,7 +124,7 @@ func (s *setter) change(n *yaml.Node, steps []string, value *yaml.Node, flag str
 
 // rivals are the keys of which a map has one: setting one takes the others out.
 func (s *setter) rivals() [][]string {
-	return [][]string{{"model", "url", "sim"}, s.reg.Sources()}
+	return [][]string{{"model", "url", "sim"}, {"sim", "adopt"}, s.reg.Sources()}
 }
 
 func withoutRivals(n *yaml.Node, key string, rivals [][]string) *yaml.Node {

@@ -41,19 +41,101 @@ type Session struct {
 	APIKey, Token string
 	// Local says that URL is a runtime that serves one model and needs no key.
 	Local bool
-	// Start are the commands that a session which we made begins with.
-	Start []StartCommand
+	// Start are the commands that a session which we made begins with, Stop
+	// those that it ends with.
+	Start, Stop []SessionCommand
+	// OnStall are those for when no picture has come for StallAfter.
+	OnStall    []SessionCommand
+	StallAfter time.Duration
 	// OnExit is "end" or "leave": what becomes of it when the program ends.
 	OnExit string
 	// Wait is how long a server that is not there, or busy, is tried again.
 	Wait time.Duration
+	// Limit is how long the server lets a session last; 0 where that is not
+	// known. AskLimit says that the server is to be asked for it.
+	Limit    time.Duration
+	AskLimit bool
+	// Renew is nil where a session that is over is not followed by another.
+	Renew *Renew
+	// Adopt is nil where the session is our own.
+	Adopt *Adopt
+	// Budget is nil where sessions may be made without end.
+	Budget *Budget
+	// Commands bounds and records what goes to the model.
+	Commands Commands
 	// ICEServers are URLs (stun:…, turn:user:password@…) in place of the session's
 	// own.
 	ICEServers []string
 }
 
-// StartCommand is a command sent as a session begins.
-type StartCommand struct {
+// Renew says how a new session takes the place of the one before.
+type Renew struct {
+	// Before is how long before the session's limit the next one is made: 60s,
+	// or a quarter of a limit that is shorter than four minutes.
+	Before Duration `yaml:"before"`
+	// Again are the commands whose last arguments hold in the next session, too:
+	// they are sent again after those of start. Unless it is said, they are all
+	// that begin with set_.
+	Again []string `yaml:"again"`
+}
+
+// Adopt names a session that somebody else made.
+type Adopt struct {
+	// SessionID of the session to join.
+	SessionID string `yaml:"session_id"`
+	// ConnectionID takes a connection that was registered for this program; 0
+	// registers one.
+	ConnectionID uint32 `yaml:"connection_id"`
+}
+
+// Budget bounds how many sessions are made.
+type Budget struct {
+	// Sessions that may be made in any span of time that is as long as per.
+	Sessions int `yaml:"sessions" range:"1.."`
+	// Per is that span.
+	Per Duration `yaml:"per"`
+	// File remembers when sessions were made, so that the bound holds over
+	// restarts of the program. By default it is one for each pipeline and session
+	// in $STATE_DIRECTORY or $XDG_STATE_HOME/reactorpipe, or in
+	// ~/.local/state/reactorpipe; where there is none of these, and for the
+	// simulator, nothing is remembered.
+	File string `yaml:"file"`
+}
+
+// Commands bounds and records the commands of a session.
+type Commands struct {
+	// Rate is how many commands a second go to the model in the long run,
+	// whoever sends them: by default as many as are decided on. One that would
+	// be too many waits its turn, for as long as its sink's ttl allows; by hand
+	// it is refused.
+	Rate Rate `yaml:"rate"`
+	// Burst is how many may go at once after a rest.
+	Burst int `yaml:"burst" range:"1.."`
+	// Ledger is a file, relative to the working directory, that every command of
+	// the session, every decision that became none, and what came of it is
+	// appended to, as a line of JSON. {{ date }} and {{ time }} stand for the
+	// start.
+	Ledger expr.Template `yaml:"ledger"`
+	// Cycle breaks a circle of commands that cause each other.
+	Cycle Cycle `yaml:"cycle"`
+}
+
+// Cycle says what a circle of commands is, and for how long it is broken.
+type Cycle struct {
+	// Repeats is how often the same two to four different commands, or values of
+	// one command, follow each other in the same order before that is taken for
+	// a circle; 0 never does.
+	Repeats int `yaml:"repeats" range:"0..100"`
+	// Within is the longest from one of them to the next: what takes longer has
+	// other causes than the command before it.
+	Within Duration `yaml:"within"`
+	// Pause is how long the commands of a circle are then held back. It doubles
+	// each time that the circle comes back at once, up to sixteen times.
+	Pause Duration `yaml:"pause"`
+}
+
+// SessionCommand is a command that is written for a moment of a session's life.
+type SessionCommand struct {
 	Command string
 	// Data holds constants only.
 	Data expr.Value

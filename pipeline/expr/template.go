@@ -115,6 +115,9 @@ func (t *Template) UnmarshalYAML(decode func(any) error) error {
 // String returns the source text.
 func (t Template) String() string { return t.source }
 
+// Equal says that both are written alike.
+func (t Template) Equal(other Template) bool { return t.source == other.source }
+
 // Check compiles the expressions in t for a node.
 func (t Template) Check(scope *Scope) error {
 	var errs []error

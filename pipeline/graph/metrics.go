@@ -27,6 +27,7 @@ type descriptions struct {
 	inFlight, queued, hanging, kept           *prometheus.Desc
 	wait, process, latency                    *prometheus.Desc
 	received, decoded, lost, keyframes, again *prometheus.Desc
+	renewals, renewed                         *prometheus.Desc
 }
 
 func newMetrics(g *Graph, registry prometheus.Registerer) *metrics {
@@ -61,6 +62,8 @@ func describe(labels prometheus.Labels) *descriptions {
 		lost:      desc("source_dropped_total", "Pictures that a source gave up before they were frames.", "reason"),
 		keyframes: desc("source_keyframe_requests_total", "Keyframes that a source asked for."),
 		again:     desc("source_reconnects_total", "Reconnects that a source lived through."),
+		renewals:  desc("source_renewals_total", "Sessions of a source whose place another one took."),
+		renewed:   desc("source_renewal_gap_seconds", "For how long nothing came in the last renewal."),
 	}
 }
 
@@ -90,7 +93,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	d := m.descriptions
 	for _, desc := range []*prometheus.Desc{
 		d.in, d.out, d.errors, d.panics, d.dropped, d.skipped, d.inFlight, d.queued, d.hanging, d.kept,
-		d.wait, d.process, d.latency, d.received, d.decoded, d.lost, d.keyframes, d.again,
+		d.wait, d.process, d.latency, d.received, d.decoded, d.lost, d.keyframes, d.again, d.renewals, d.renewed,
 	} {
 		ch <- desc
 	}
@@ -158,6 +161,10 @@ func (m *metrics) source(ch chan<- prometheus.Metric, name string, c pipeline.So
 	ch <- counter(m.decoded, c.Decoded, name)
 	ch <- counter(m.keyframes, c.KeyframeRequests, name)
 	ch <- counter(m.again, c.Reconnects, name)
+	ch <- counter(m.renewals, c.Renewals, name)
+	if n := len(c.RenewalGaps); n > 0 {
+		ch <- prometheus.MustNewConstMetric(m.renewed, prometheus.GaugeValue, c.RenewalGaps[n-1].Seconds(), name)
+	}
 	for why, n := range c.Dropped {
 		ch <- counter(m.lost, n, name, why)
 	}

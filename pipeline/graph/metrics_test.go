@@ -134,6 +134,7 @@ reactorpipe_source_dropped_total{node="cam",pipeline="test",reason="keyframe"} 1
 reactorpipe_source_keyframe_requests_total{node="cam",pipeline="test"} 0
 reactorpipe_source_received_total{node="cam",pipeline="test"} 12
 reactorpipe_source_reconnects_total{node="cam",pipeline="test"} 2
+reactorpipe_source_renewals_total{node="cam",pipeline="test"} 0
 reactorpipe_test_found_total{node="look",pipeline="test"} 10
 reactorpipe_test_size_pixels{node="look",pipeline="test"} 9
 `

@@ -45,7 +45,6 @@ func BenchmarkReceive(b *testing.B) {
 			}
 		}
 	}
-	source.feed = f
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
@@ -59,7 +58,7 @@ func BenchmarkReceive(b *testing.B) {
 	}()
 	b.ReportAllocs()
 	b.ResetTimer()
-	source.units.close(source.receive(context.Background()))
+	source.units.close(source.receive(context.Background(), f))
 	b.StopTimer()
 	<-drained
 	c := source.Counts()

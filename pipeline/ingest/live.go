@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
@@ -38,9 +39,8 @@ type liveSource struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when nobody receives any more
 
-	feed       feed // set by start
+	playing    atomic.Pointer[reception] // whose units are decoded; nil before the first
 	units      *queue
-	keyframes  pipeline.Turns // of requests
 	complaints pipeline.Turns // of the log
 	tally      tally
 	relay      func(pipeline.Unit) // nil where nobody takes units
@@ -94,7 +94,8 @@ func (s *liveSource) Read(ctx context.Context) (*pipeline.Frame, error) {
 func (s *liveSource) begin() error {
 	var err error
 	s.start.Do(func() {
-		if s.feed, err = s.open(); err != nil {
+		f, openErr := s.open()
+		if err = openErr; err != nil {
 			close(s.done)
 			s.units.close(err)
 			return
@@ -103,7 +104,7 @@ func (s *liveSource) begin() error {
 		s.cancel = cancel
 		go func() {
 			defer close(s.done)
-			s.units.close(errors.Join(s.receive(ctx), s.hangUp()))
+			s.units.close(s.receive(ctx, f))
 		}()
 	})
 	return err
@@ -113,7 +114,11 @@ func (s *liveSource) begin() error {
 func (s *liveSource) Relay(take func(pipeline.Unit)) { s.relay = take }
 
 // RequestKeyframe asks the sender for a keyframe.
-func (s *liveSource) RequestKeyframe() { s.requestKeyframe(time.Now()) }
+func (s *liveSource) RequestKeyframe() {
+	if r := s.playing.Load(); r != nil {
+		r.requestKeyframe(time.Now())
+	}
+}
 
 // Live is true: a sender does not wait.
 func (s *liveSource) Live() bool { return true }
@@ -175,7 +180,7 @@ func (s *liveSource) fail(err error) {
 	s.interrupt(pipeline.Loss)
 	now := time.Now()
 	if errors.Is(err, decode.ErrNeedKeyframe) {
-		s.requestKeyframe(now)
+		s.playing.Load().requestKeyframe(now)
 		return
 	}
 	s.complain(now, "access unit not decoded", err)
@@ -193,6 +198,8 @@ func (s *liveSource) complain(now time.Time, what string, err error) {
 // prepare has the right decoder for u.
 func (s *liveSource) prepare(u *unit) error {
 	switch {
+	case u.renewed:
+		s.interrupt(pipeline.Renewal)
 	case u.restart:
 		s.interrupt(pipeline.Reconnect)
 	case u.lost:
@@ -216,9 +223,10 @@ func (s *liveSource) prepare(u *unit) error {
 }
 
 // interrupt notes that the next frame does not follow the last one, if there was
-// one. A new connection outranks a loss.
+// one. A new connection outranks a loss, and a new session both.
 func (s *liveSource) interrupt(why pipeline.Reason) {
-	if s.seq > 0 && s.mark != pipeline.Reconnect {
+	graver := s.mark == "" || s.mark == pipeline.Loss || why == pipeline.Renewal
+	if s.seq > 0 && graver {
 		s.mark = why
 	}
 }

@@ -38,6 +38,7 @@ type queue struct {
 	free    []*unit
 	behind  bool // giving up units until the next keyframe
 	restart bool // a unit that was given up began a new timeline
+	renewed bool // one that was given up began a new session
 	closed  bool
 	err     error // why it closed
 }
@@ -47,6 +48,8 @@ type unit struct {
 	decode.AccessUnit
 	// restart says that the unit's timestamps do not continue the last one's.
 	restart bool
+	// renewed says that the unit is the first of another session.
+	renewed bool
 	// lost says that something was lost between the last unit and this one.
 	lost bool
 }
@@ -55,6 +58,8 @@ type unit struct {
 func (u *unit) coded() pipeline.Unit {
 	c := codedUnit(&u.AccessUnit)
 	switch {
+	case u.renewed:
+		c.Discontinuity = pipeline.Renewal
 	case u.restart:
 		c.Discontinuity = pipeline.Reconnect
 	case u.lost:
@@ -85,12 +90,12 @@ func (q *queue) push(u unit) (dropped int) {
 		q.behind = true
 	}
 	if q.behind && !u.Keyframe {
-		q.restart = q.restart || u.restart
+		q.skip(&u)
 		return dropped + 1
 	}
 	u.lost = u.lost || q.behind
-	u.restart = u.restart || q.restart
-	q.behind, q.restart = false, false
+	u.restart, u.renewed = u.restart || q.restart, u.renewed || q.renewed
+	q.behind, q.restart, q.renewed = false, false, false
 	q.units = append(q.units, q.copy(u))
 	q.bytes += len(u.Data)
 	q.signal()
@@ -106,7 +111,7 @@ func (q *queue) full(next unit) bool {
 func (q *queue) giveUp() int {
 	n := len(q.units)
 	for _, u := range q.units {
-		q.restart = q.restart || u.restart
+		q.skip(u)
 		q.keep(u)
 	}
 	clear(q.units)
@@ -119,6 +124,11 @@ func (q *queue) keep(u *unit) {
 	if len(q.free) < maxFree && cap(u.Data) <= maxFreeSize {
 		q.free = append(q.free, u)
 	}
+}
+
+// skip remembers what began with a unit that is given up.
+func (q *queue) skip(u *unit) {
+	q.restart, q.renewed = q.restart || u.restart, q.renewed || u.renewed
 }
 
 func (q *queue) copy(u unit) *unit {

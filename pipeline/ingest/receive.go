@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
@@ -28,37 +29,135 @@ type describedFeed interface {
 	ParameterSets() []byte
 }
 
-// receive has packets sent, and takes them until there are no more. Those that
-// lay in the feed from before are no picture of now. What it
-// returns ends the source: io.EOF when the server ended the session in an orderly
-// way.
-func (s *liveSource) receive(ctx context.Context) error {
-	if err := s.feed.Resume(ctx); err != nil {
-		return s.ending(ctx, err)
+// successive is a feed that another one may follow.
+type successive interface {
+	feed
+	// Next waits for the feed that takes this one's place, or for the end where
+	// none does. This one may go on meanwhile.
+	Next(ctx context.Context) (feed, error)
+}
+
+// receive takes packets, from one feed after the other, until there is no next
+// one. What it returns ends the source: io.EOF when the server ended the last
+// session in an orderly way.
+func (s *liveSource) receive(ctx context.Context, f feed) error {
+	var before *reception
+	for {
+		current, running := s.newReception(ctx, f, before)
+		if before == nil {
+			s.playing.Store(current)
+		}
+		go current.run(running)
+		next, err := s.successor(ctx, current)
+		if err != nil {
+			return errors.Join(err, current.stop())
+		}
+		before, f = current, next
 	}
-	r := &receiver{onLoss: s.cfg.OnLoss, repairs: s.cfg.repairs, maxUnit: int(s.cfg.MaxUnit)}
+}
+
+// successor waits for the feed that follows the present one, or for the end of
+// that if none does.
+func (s *liveSource) successor(ctx context.Context, r *reception) (feed, error) {
+	var err error
+	if f, ok := r.feed.(successive); ok {
+		var next feed
+		if next, err = f.Next(ctx); err == nil {
+			return next, nil
+		}
+	}
+	if ctx.Err() == nil && errors.Is(err, pipeline.ErrInvalid) {
+		return nil, fmt.Errorf("after a renewal: %w", err)
+	}
+	<-r.done // it knows better why it is over
+	return nil, r.err
+}
+
+// reception is the receiving from one feed. The next one begins beside it: with
+// its first picture it takes over.
+type reception struct {
+	source *liveSource
+	feed   feed
+	before *reception // until this one has taken over; nil for the first
+	cancel context.CancelFunc
+	done   chan struct{} // closed when nothing is received any more
+	err    error         // why; set before that
+	closed error         // of the feed
+
+	receiver  *receiver
+	keyframes pipeline.Turns // of requests
+}
+
+// newReception returns one whose packets are taken by run, with the context that
+// run gets.
+func (s *liveSource) newReception(ctx context.Context, f feed, before *reception) (*reception, context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	return &reception{
+		source: s, feed: f, before: before, cancel: cancel, done: make(chan struct{}),
+		receiver: &receiver{onLoss: s.cfg.OnLoss, repairs: s.cfg.repairs, maxUnit: int(s.cfg.MaxUnit)},
+	}, ctx
+}
+
+// stop ends the reception, and the one before it, and waits. It returns what
+// closing the feed came to.
+func (r *reception) stop() error {
+	r.cancel()
+	<-r.done
+	return r.closed
+}
+
+// run has packets sent, and takes them until there are no more.
+func (r *reception) run(ctx context.Context) {
+	defer close(r.done)
+	defer r.cancel()
+	r.err = r.take(ctx)
+	if r.before != nil { // it never came to a picture
+		r.closed = r.before.stop()
+	}
+	r.closed = errors.Join(r.closed, hangUp(r.feed))
+}
+
+// take is run. Packets that lay in the feed from before are no picture of now.
+func (r *reception) take(ctx context.Context) error {
+	if err := r.feed.Resume(ctx); err != nil {
+		return r.ending(ctx, err)
+	}
 	oldest := time.Now().Add(-maxWaiting)
 	for {
-		p, came, err := readPacket(ctx, s.feed, r)
+		p, came, err := readPacket(ctx, r.feed, r.receiver)
 		if err != nil {
-			r.finish(s.enqueue)
-			s.tally.settle(r.counts())
-			return s.ending(ctx, err)
+			r.finish()
+			return r.ending(ctx, err)
 		}
 		now := time.Now()
 		switch {
 		case came && p.Arrival.Before(oldest):
-			s.tally.stale.Add(1)
-			s.requestKeyframe(now)
+			r.source.tally.stale.Add(1)
+			r.requestKeyframe(now)
 			continue
 		case came:
-			s.admit(p, r)
+			r.admit(p)
 		}
-		r.pop(now, s.enqueue)
-		if r.wantsKeyframe() {
-			s.requestKeyframe(now)
+		r.receiver.pop(now, r.enqueue)
+		if r.receiver.wantsKeyframe() {
+			r.requestKeyframe(now)
 		}
-		s.tally.settle(r.counts())
+		r.settle()
+	}
+}
+
+// finish lets go of what waits for packets that do not come any more.
+func (r *reception) finish() {
+	if r.before == nil {
+		r.receiver.finish(r.enqueue)
+		r.settle()
+	}
+}
+
+// settle takes over what was counted, if it is this one's turn.
+func (r *reception) settle() {
+	if r.before == nil {
+		r.source.tally.settle(r.receiver.counts())
 	}
 }
 
@@ -82,42 +181,50 @@ func readPacket(ctx context.Context, f feed, r *receiver) (p sdk.Packet, came bo
 }
 
 // ending is what reading ends the source with.
-func (s *liveSource) ending(ctx context.Context, err error) error {
+func (r *reception) ending(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, sdk.ErrSessionEnded):
 		return io.EOF
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	return fmt.Errorf("%s %q: %w", s.cfg.kind, s.cfg.from, err)
+	return fmt.Errorf("%s %q: %w", r.source.cfg.kind, r.source.cfg.from, err)
 }
 
 // hangUp closes a feed that holds something.
-func (s *liveSource) hangUp() error {
-	if c, ok := s.feed.(io.Closer); ok {
+func hangUp(f feed) error {
+	if c, ok := f.(io.Closer); ok {
 		return c.Close()
 	}
 	return nil
 }
 
 // admit gives a packet to the receiver.
-func (s *liveSource) admit(p sdk.Packet, r *receiver) {
-	s.tally.arrived(p.Arrival)
-	if r.started && p.Epoch != r.epoch {
-		s.tally.reconnects.Add(1)
+func (r *reception) admit(p sdk.Packet) {
+	r.source.tally.arrived(p.Arrival)
+	if r.receiver.started && p.Epoch != r.receiver.epoch {
+		r.source.tally.reconnects.Add(1)
 	}
-	r.setRTT(s.feed.RTT())
-	if err := r.push(p); err != nil {
-		s.complain(p.Arrival, "packet not understood", err)
+	r.receiver.setRTT(r.feed.RTT())
+	if err := r.receiver.push(p); err != nil {
+		r.source.complain(p.Arrival, "packet not understood", err)
 	}
 }
 
 // enqueue hands a unit to whoever decodes.
-func (s *liveSource) enqueue(u unit) {
-	if d, ok := s.feed.(describedFeed); ok && u.Keyframe {
+func (r *reception) enqueue(u unit) {
+	s := r.source
+	if r.before != nil {
+		r.takeOver()
+		u.renewed, u.restart = true, true
+	}
+	if gap := s.tally.came(u.Arrival, u.renewed); u.renewed {
+		s.log.Info("the picture of the next session", "gap", gap.Round(time.Millisecond))
+	}
+	if d, ok := r.feed.(describedFeed); ok && u.Keyframe {
 		u.Data = slices.Concat(d.ParameterSets(), u.Data)
 	}
-	if t, ok := s.feed.SenderTime(uint32(u.RTPTime)); ok { //nolint:gosec // the lower half is the RTP timestamp
+	if t, ok := r.feed.SenderTime(uint32(u.RTPTime)); ok { //nolint:gosec // the lower half is the RTP timestamp
 		u.SenderTime = t
 	}
 	if u.restart {
@@ -129,8 +236,18 @@ func (s *liveSource) enqueue(u unit) {
 	}
 	if dropped := s.units.push(u); dropped > 0 {
 		s.tally.behind.Add(uint64(dropped)) //nolint:gosec // positive
-		s.requestKeyframe(time.Now())
+		r.requestKeyframe(time.Now())
 	}
+}
+
+// takeOver ends the reception before, whose picture this one's follows.
+func (r *reception) takeOver() {
+	if err := r.before.stop(); err != nil {
+		r.source.log.Warn("not closed in order", "err", err)
+	}
+	r.source.tally.handOver(r.before.receiver.counts())
+	r.before = nil
+	r.source.playing.Store(r)
 }
 
 // keyframeInterval is how often a keyframe is asked for at most, unless a round
@@ -139,13 +256,13 @@ func (s *liveSource) enqueue(u unit) {
 const keyframeInterval = 500 * time.Millisecond
 
 // requestKeyframe asks for a keyframe, if that was not done just now.
-func (s *liveSource) requestKeyframe(now time.Time) {
-	if _, ok := s.keyframes.Take(now, max(keyframeInterval, s.feed.RTT())); !ok {
+func (r *reception) requestKeyframe(now time.Time) {
+	if _, ok := r.keyframes.Take(now, max(keyframeInterval, r.feed.RTT())); !ok {
 		return
 	}
-	if err := s.feed.RequestKeyframe(); err != nil {
-		s.log.Debug("keyframe not requested", "err", err)
+	if err := r.feed.RequestKeyframe(); err != nil {
+		r.source.log.Debug("keyframe not requested", "err", err)
 		return
 	}
-	s.tally.keyframeRequests.Add(1)
+	r.source.tally.keyframeRequests.Add(1)
 }

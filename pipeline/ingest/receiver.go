@@ -33,6 +33,13 @@ type receiverCounts struct {
 	malformed, oversized    uint64 // of the broken ones, and of the unit in the making
 }
 
+func (c receiverCounts) plus(d receiverCounts) receiverCounts {
+	return receiverCounts{
+		units: c.units + d.units, broken: c.broken + d.broken, withheld: c.withheld + d.withheld,
+		malformed: c.malformed + d.malformed, oversized: c.oversized + d.oversized,
+	}
+}
+
 // push takes the next packet as it came from the network.
 func (r *receiver) push(p sdk.Packet) error {
 	codec, err := decode.ParseCodec(p.Codec)

@@ -262,7 +262,7 @@ func TestRTSPAsksForKeyframes(t *testing.T) {
 	c := newCamera(t, "vp8")
 	s, _ := c.view("tcp", cameraUser, cameraPassword)
 	metaOf(t, s)
-	if err := s.(*liveSource).feed.RequestKeyframe(); err != nil {
+	if err := s.(*liveSource).playing.Load().feed.RequestKeyframe(); err != nil {
 		t.Fatal(err)
 	}
 	for heard := false; !heard; {

@@ -246,7 +246,17 @@ type liveSession struct {
 	err  error
 }
 
-func (s liveSession) Live() (*sdk.Session, error) { return s.live, s.err }
+func (s liveSession) Hold(ctx context.Context, after *sdk.Session) (*sdk.Session, func(), error) {
+	if after == nil {
+		return s.live, func() {}, s.err
+	}
+	select {
+	case <-after.Done():
+		return nil, nil, after.Err()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+}
 
 // Whatever is lost on the wire, every picture is one that the model sent, to the
 // last bit, and there are always more to come.

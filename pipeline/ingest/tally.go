@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"errors"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,12 +24,48 @@ type tally struct {
 	behind                       atomic.Uint64
 	undecodable, tooLarge        atomic.Uint64 // by the decoder
 	keyframeRequests, reconnects atomic.Uint64
+
+	mu       sync.Mutex     // guards what follows
+	past     receiverCounts // of the receptions before the present one
+	unit     time.Time      // when the last unit came
+	renewals uint64
+	gaps     []time.Duration // of the renewals, the last mostGaps of them
 }
+
+// mostGaps bounds the gaps that are remembered: two weeks of renewals.
+const mostGaps = 1000
 
 func (t *tally) arrived(at time.Time) { t.arrival.Store(max(1, int64(at.Sub(t.made)))) }
 
-// settle takes over what a receiver has counted.
+// handOver counts the reception before the present one as past.
+func (t *tally) handOver(n receiverCounts) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.past = t.past.plus(n)
+}
+
+// came notes a unit, and with the first of a new session how long there was none.
+// It returns that gap; 0 for other units.
+func (t *tally) came(at time.Time, renewed bool) (gap time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if renewed && !t.unit.IsZero() {
+		gap = max(at.Sub(t.unit), 0)
+		t.renewals++
+		t.gaps = append(t.gaps, gap)
+		if len(t.gaps) > mostGaps {
+			t.gaps = slices.Delete(t.gaps, 0, 1)
+		}
+	}
+	t.unit = at
+	return gap
+}
+
+// settle takes over what the present receiver has counted.
 func (t *tally) settle(n receiverCounts) {
+	t.mu.Lock()
+	n = n.plus(t.past)
+	t.mu.Unlock()
 	t.received.Store(n.units + n.broken + n.withheld)
 	refused := n.malformed + n.oversized
 	t.lost.Store(n.broken - min(refused, n.broken)) // the unit in the making is not among the broken
@@ -60,6 +98,9 @@ func (t *tally) counts() pipeline.SourceCounts {
 			"stale_packet":         t.stale.Load(),
 		},
 	}
+	t.mu.Lock()
+	c.Renewals, c.RenewalGaps = t.renewals, slices.Clone(t.gaps)
+	t.mu.Unlock()
 	if since := t.arrival.Load(); since > 0 {
 		c.LastArrival = t.made.Add(time.Duration(since))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sdk"
@@ -15,9 +16,12 @@ type trackSource struct{ *liveSource }
 
 var _ pipeline.SessionUser = trackSource{}
 
-// liver is the session as this package needs it: what pipeline/session makes.
-type liver interface {
-	Live() (*sdk.Session, error)
+// holder is the session as this package needs it: what pipeline/session makes.
+// Hold says which of the server's sessions is the present one, or waits for the
+// one that takes the place of after. One that is held is not ended before its
+// time.
+type holder interface {
+	Hold(ctx context.Context, after *sdk.Session) (held *sdk.Session, release func(), err error)
 }
 
 // NewTrack returns a source for a track. It receives from the first Read on,
@@ -28,15 +32,11 @@ func NewTrack(env pipeline.Env, cfg TrackConfig) (pipeline.Source, error) {
 		return nil, err
 	}
 	return newTrackSource(env.Name, env.Log, cfg, func() (feed, error) {
-		l, ok := env.Session.(liver)
+		h, ok := env.Session.(holder)
 		if !ok {
 			return nil, pipeline.Invalid(errors.New("this session has no tracks"))
 		}
-		live, err := l.Live()
-		if err != nil {
-			return nil, err
-		}
-		return output(live, cfg.Track)
+		return hold(context.Background(), h, nil, cfg.Track)
 	}), nil
 }
 
@@ -48,8 +48,47 @@ func newTrackSource(name string, log *slog.Logger, cfg TrackConfig, open func() 
 
 // SessionReady finds the track.
 func (s trackSource) SessionReady(context.Context) error {
-	_, err := s.open()
-	return err
+	f, err := s.open()
+	if err != nil {
+		return err
+	}
+	return hangUp(f)
+}
+
+// heldTrack is a track of a session that is held.
+type heldTrack struct {
+	feed
+	holder  holder
+	session *sdk.Session
+	name    string
+	release func()
+}
+
+var _ successive = (*heldTrack)(nil)
+
+// hold finds the track in the session that follows after, or the present one.
+func hold(ctx context.Context, h holder, after *sdk.Session, track string) (feed, error) {
+	held, release, err := h.Hold(ctx, after)
+	if err != nil {
+		return nil, err
+	}
+	f, err := output(held, track)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return &heldTrack{f, h, held, track, sync.OnceFunc(release)}, nil
+}
+
+// Next waits for the track in the session that takes the place of this one's.
+func (t *heldTrack) Next(ctx context.Context) (feed, error) {
+	return hold(ctx, t.holder, t.session, t.name)
+}
+
+// Close ends the hold on the session.
+func (t *heldTrack) Close() error {
+	t.release()
+	return nil
 }
 
 // output finds a track that the model sends video on. A name that the model

@@ -71,7 +71,7 @@ func (m *model) start(ctx context.Context) error {
 	return nil
 }
 
-func (m *model) startOne(ctx context.Context, c config.StartCommand) error {
+func (m *model) startOne(ctx context.Context, c config.SessionCommand) error {
 	data, _ := c.Data.Const()
 	args, _ := data.(map[string]any)
 	ctx, cancel := context.WithTimeout(ctx, m.spec.Wait)

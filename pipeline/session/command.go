@@ -10,38 +10,82 @@ import (
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
-// Command checks a command, sends it, waits for what comes of it, and enters it
-// in the ledger, unless it was never sent because the session is not ready. One
-// whose reply was lost with the connection has failed, for it may have been
-// carried out.
+// Command uploads the files among args, checks and sends a command, waits for
+// what comes of it, and enters it in the ledger, unless it was never sent because
+// the session is not ready or the command would be one too many in too short a
+// time. One whose reply was lost with the connection has failed, for it may have
+// been carried out. One that a frame caused may be held back as part of a circle.
 func (s *Session) Command(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
-	record := pipeline.CommandRecord{
-		Time: s.cfg.Clock.Now(), Command: name, Args: args, Cause: pipeline.CauseOf(ctx).Held(),
-	}
-	defer record.Cause.Trace.Release()
-	reply, err := s.send(ctx, name, args)
-	if errors.Is(err, pipeline.ErrNotReady) {
-		return reply, err // nothing was sent; who tries again would fill the ledger
-	}
-	record.Settle(reply, err, s.cfg.Clock.Now().Sub(record.Time))
-	s.Note(record)
-	return reply, err
-}
-
-func (s *Session) send(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
-	live, err := s.ready()
+	l, err := s.ready()
 	if err != nil {
 		return pipeline.Reply{}, err
 	}
-	if err := s.Check(name, args); err != nil {
+	if err := s.allow(ctx, name, args); err != nil {
+		return pipeline.Reply{}, err
+	}
+	reply, err := s.send(ctx, l, name, args)
+	if err == nil {
+		s.setters.note(name, args)
+	}
+	return reply, err
+}
+
+// allow says whether a command may go now.
+func (s *Session) allow(ctx context.Context, name string, args map[string]any) error {
+	now, cause := s.cfg.Clock.Now(), pipeline.CauseOf(ctx).Held()
+	defer cause.Trace.Release()
+	if err := s.circles.held(now, cause, name); err != nil {
+		s.settle(pipeline.CommandRecord{Time: now, Command: name, Args: args, Cause: cause}, pipeline.Reply{}, err)
+		return err
+	}
+	if wait := s.bucket.take(now); wait > 0 {
+		return &pipeline.Throttled{After: wait}
+	}
+	if err := s.circles.judge(now, cause, name, args); err != nil {
+		s.settle(pipeline.CommandRecord{Time: now, Command: name, Args: args, Cause: cause}, pipeline.Reply{}, err)
+		return err
+	}
+	return nil
+}
+
+// send sends a command in a life, whoever caused it.
+func (s *Session) send(ctx context.Context, l *life, name string, args map[string]any) (pipeline.Reply, error) {
+	r := pipeline.CommandRecord{Time: s.cfg.Clock.Now(), Command: name, Args: args, Cause: pipeline.CauseOf(ctx).Held()}
+	defer r.Cause.Trace.Release()
+	if err := l.check(name, args); err != nil {
 		reason := strings.TrimPrefix(err.Error(), fmt.Sprintf("command %q: ", name)) // a refusal names its command
-		return pipeline.Reply{}, &refusal{&pipeline.Refused{Command: name, Code: "invalid_command", Reason: reason}, err}
+		err = &refusal{&pipeline.Refused{Command: name, Code: sdk.CodeInvalidCommand, Reason: reason}, err}
+		s.settle(r, pipeline.Reply{}, err)
+		return pipeline.Reply{}, err
 	}
-	reply, err := live.Command(ctx, name, references(args))
+	args, err := l.uploaded(ctx, args)
 	if err != nil {
-		return pipeline.Reply{}, refused(name, err)
+		err = fmt.Errorf("command %s: %w", name, err)
+		s.settle(r, pipeline.Reply{}, err)
+		return pipeline.Reply{}, err
 	}
-	return pipeline.Reply{Type: reply.Type, Data: reply.Data}, nil
+	r.Args = args
+	defer s.refusals.sending(name)()
+	begun := s.cfg.Clock.Now()
+	answer, err := l.Command(ctx, name, references(args))
+	reply := pipeline.Reply{Type: answer.Type, Data: answer.Data}
+	if err != nil {
+		reply, err = pipeline.Reply{}, refused(name, err)
+	}
+	r.RoundTrip = s.cfg.Clock.Now().Sub(begun)
+	s.settle(r, reply, err)
+	return reply, err
+}
+
+// settle enters what came of a command in the ledger. Nothing came of one that
+// the session was not ready for: who tries again would fill the ledger.
+func (s *Session) settle(r pipeline.CommandRecord, reply pipeline.Reply, err error) {
+	if errors.Is(err, pipeline.ErrNotReady) {
+		return
+	}
+	r.Settle(reply, err, r.RoundTrip)
+	s.Note(r)
+	s.refusals.settled(r)
 }
 
 // Note enters a decision that never became a command.
@@ -64,9 +108,15 @@ func (s *Session) CommandCounts() map[pipeline.Outcome]uint64 { return s.ledger.
 // Check compares a command with the model's schema. Without a schema every
 // command passes.
 func (s *Session) Check(name string, args map[string]any) error {
-	s.mu.Lock()
-	schema := s.schema
-	s.mu.Unlock()
+	l := s.latest()
+	if l == nil {
+		return nil
+	}
+	return l.check(name, args)
+}
+
+func (l *life) check(name string, args map[string]any) error {
+	schema := l.schema.Load()
 	if schema == nil {
 		return nil
 	}
@@ -84,29 +134,49 @@ func isComputed(v any) bool {
 	return ok
 }
 
-// references returns args with file references as package sdk knows them.
+// references returns args with file references as package sdk knows them, and
+// with one in the place of what is still to be uploaded.
 func references(args map[string]any) map[string]any {
-	m := make(map[string]any, len(args))
-	for name, v := range args {
-		m[name] = reference(v)
-	}
+	m, _ := replace(args, func(v any) (any, error) {
+		switch v := v.(type) {
+		case pipeline.FileRef:
+			return sdk.FileRef{UploadID: v.UploadID, Name: v.Name, MIMEType: v.MIMEType, Size: v.Size}, nil
+		case pipeline.Upload:
+			return sdk.FileRef{UploadID: "00000000000000000000000000000000", Name: v.Name, MIMEType: v.MIMEType, Size: 1}, nil
+		}
+		return v, nil
+	})
 	return m
 }
 
-func reference(v any) any {
+// replace returns a copy of args with what each makes of every value that is
+// neither a map nor a list.
+func replace(args map[string]any, each func(any) (any, error)) (map[string]any, error) {
+	m := make(map[string]any, len(args))
+	for name, v := range args {
+		var err error
+		if m[name], err = replaceIn(v, each); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return m, nil
+}
+
+func replaceIn(v any, each func(any) (any, error)) (any, error) {
 	switch v := v.(type) {
-	case pipeline.FileRef:
-		return sdk.FileRef{UploadID: v.UploadID, Name: v.Name, MIMEType: v.MIMEType, Size: v.Size}
 	case map[string]any:
-		return references(v)
+		return replace(v, each)
 	case []any:
 		l := make([]any, len(v))
 		for i, e := range v {
-			l[i] = reference(e)
+			var err error
+			if l[i], err = replaceIn(e, each); err != nil {
+				return nil, fmt.Errorf("[%d]: %w", i, err)
+			}
 		}
-		return l
+		return l, nil
 	}
-	return v
+	return each(v)
 }
 
 // refusal is a refused command with its cause.

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -21,13 +23,13 @@ const (
 	longPause  = 5 * time.Second
 )
 
-// connect opens the session, trying again while the trouble may pass.
-func (s *Session) connect(ctx context.Context) (*sdk.Session, error) {
+// connect opens a session, trying again while the trouble may pass.
+func (s *Session) connect(ctx context.Context) (*life, error) {
 	begun := s.cfg.Clock.Now()
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		live, err := sdk.Connect(ctx, s.sdkConfig())
+		l, err := s.attempt(ctx)
 		if err == nil {
-			return live, nil
+			return l, nil
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -38,12 +40,50 @@ func (s *Session) connect(ctx context.Context) (*sdk.Session, error) {
 		}
 		wait := min(max(jitter(pause), retryAfter(err)), left)
 		s.cfg.Log.Warn("session not open yet, trying again", "in", wait.Round(time.Millisecond), "give_up_in", left.Round(time.Second), "err", err)
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-s.cfg.Clock.After(wait):
+		if err := s.pause(ctx, wait); err != nil {
+			return nil, err
 		}
 	}
+}
+
+// attempt opens a session once, within the budget, and reads its schema.
+func (s *Session) attempt(ctx context.Context) (*life, error) {
+	since := s.cfg.Clock.Now()
+	if s.made() {
+		if err := s.budget.take(); err != nil {
+			return nil, err
+		}
+	}
+	var created atomic.Bool
+	cfg := s.sdkConfig()
+	cfg.Trace = func(step sdk.Step) {
+		if step == sdk.StepCreated {
+			created.Store(true)
+		}
+	}
+	live, err := sdk.Connect(ctx, cfg)
+	if err != nil {
+		if s.made() && !created.Load() && !mayExist(err) {
+			s.budget.giveBack()
+		}
+		return nil, err
+	}
+	l := s.newLife(live, since)
+	if err := s.readSchema(ctx, l); err != nil {
+		s.cfg.Log.Warn("model schema not available, commands are not checked", "err", err)
+	}
+	return l, nil
+}
+
+// mayExist says of an error before a session was there that the server may have
+// made one all the same: its answer was lost.
+func mayExist(err error) bool {
+	var e *sdk.Error
+	if !errors.As(err, &e) || e.Status != 0 {
+		return false // refused
+	}
+	var dial *net.OpError
+	return !errors.As(err, &dial) || dial.Op != "dial"
 }
 
 func (s *Session) sdkConfig() sdk.Config {
@@ -52,6 +92,12 @@ func (s *Session) sdkConfig() sdk.Config {
 		Model: spec.Model, APIKey: spec.APIKey, Token: spec.Token, BaseURL: spec.URL, Local: spec.Local,
 		Codecs: s.cfg.Codecs, Logger: s.cfg.Log,
 		NoAutoResume: true, // a track flows when a source reads it
+	}
+	if spec.AskLimit {
+		cfg.MaxSessionDuration = spec.Limit
+	}
+	if spec.Adopt != nil {
+		cfg.SessionID, cfg.ConnectionID = spec.Adopt.SessionID, spec.Adopt.ConnectionID
 	}
 	for _, server := range spec.ICEServers {
 		cfg.ICEServers = append(cfg.ICEServers, iceServer(server))
@@ -98,10 +144,24 @@ func retryAfter(err error) time.Duration {
 // server that came back do not knock at once.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
+// pause waits, or returns the error of a ctx that ends first.
+func (s *Session) pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.cfg.Clock.After(d):
+		return nil
+	}
+}
+
 func (s *Session) giveUp(err error, waited time.Duration) error {
 	switch {
+	case errors.Is(err, ErrBudget):
+		return err
 	case errors.Is(err, sdk.ErrNoCodec):
 		return pipeline.Invalid(fmt.Errorf("session with %s: %w", s.model(), err))
+	case errors.Is(err, sdk.ErrNotFound) && !s.made():
+		return pipeline.Invalid(fmt.Errorf("session %s: %w", s.cfg.Spec.Adopt.SessionID, err))
 	case errors.Is(err, sdk.ErrNotFound):
 		return pipeline.Invalid(fmt.Errorf("model %q: %w", s.model(), err))
 	case mayPass(err):

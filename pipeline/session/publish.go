@@ -11,21 +11,30 @@ import (
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
-// Publish begins to send a track.
+// Publish begins to send a track. It goes on over reconnects and renewals.
 func (s *Session) Publish(ctx context.Context, p pipeline.Publish) (pipeline.SampleWriter, error) {
-	track, err := s.publishable(p)
+	l, err := s.ready()
 	if err != nil {
 		return nil, err
 	}
-	publication, err := track.Publish(ctx, sdk.PublishConfig{Codec: p.Codec})
+	publication, err := l.publish(ctx, p)
 	if errors.Is(err, sdk.ErrNoCodec) {
 		return nil, pipeline.Invalid(err)
 	}
 	if err != nil {
 		return nil, unclaimed(err)
 	}
-	w := &writer{publication: publication, done: make(chan struct{})}
-	w.wg.Go(func() { w.watch(p, s.cfg.Clock) })
+	w := &writer{session: s, wanted: p, live: publication, moved: make(chan struct{}), done: make(chan struct{})}
+	w.wanted.Codec = publication.Codec()
+	s.mu.Lock()
+	s.writers[w] = struct{}{}
+	late := s.live != l && s.live != nil
+	now := s.live
+	s.mu.Unlock()
+	if late {
+		s.work.Go(func() { w.move(now) })
+	}
+	w.wg.Go(w.watch)
 	return w, nil
 }
 
@@ -43,17 +52,17 @@ func unclaimed(err error) error {
 // CheckPublish says whether the model takes a track, before any picture is
 // there: pipeline.ErrInvalid where it does not.
 func (s *Session) CheckPublish(p pipeline.Publish) error {
-	_, err := s.publishable(p)
+	l, err := s.ready()
+	if err != nil {
+		return err
+	}
+	_, err = l.publishable(p)
 	return err
 }
 
 // publishable finds a track that the model takes.
-func (s *Session) publishable(p pipeline.Publish) (*sdk.Track, error) {
-	live, err := s.ready()
-	if err != nil {
-		return nil, err
-	}
-	track, err := live.Track(p.Track)
+func (l *life) publishable(p pipeline.Publish) (*sdk.Track, error) {
+	track, err := l.Track(p.Track)
 	if err != nil {
 		return nil, pipeline.Invalid(err)
 	}
@@ -63,12 +72,27 @@ func (s *Session) publishable(p pipeline.Publish) (*sdk.Track, error) {
 	return track, nil
 }
 
-// writer is a publication that calls back.
+func (l *life) publish(ctx context.Context, p pipeline.Publish) (*sdk.Publication, error) {
+	track, err := l.publishable(p)
+	if err != nil {
+		return nil, err
+	}
+	return track.Publish(ctx, sdk.PublishConfig{Codec: p.Codec})
+}
+
+// writer is a publication that calls back, and moves from one life to the next.
 type writer struct {
-	publication *sdk.Publication
-	once        sync.Once
-	done        chan struct{}
-	wg          sync.WaitGroup
+	session *Session
+	wanted  pipeline.Publish // with the codec of the first answer
+	moved   chan struct{}    // takes a token once live is another
+	once    sync.Once
+	done    chan struct{}
+	wg      sync.WaitGroup
+	err     error // of closing
+
+	mu     sync.Mutex // guards what follows
+	live   *sdk.Publication
+	closed bool
 }
 
 // bitrateInterval is how often the estimate is looked at: the congestion
@@ -76,18 +100,20 @@ type writer struct {
 const bitrateInterval = 500 * time.Millisecond
 
 // watch passes on what the receiver asks for.
-func (w *writer) watch(p pipeline.Publish, clock pipeline.Clock) {
-	last := 0
+func (w *writer) watch() {
+	p, last := w.wanted, 0
 	for {
+		live := w.publication()
 		select {
 		case <-w.done:
 			return
-		case <-w.publication.KeyframeRequests():
+		case <-w.moved:
+		case <-live.KeyframeRequests():
 			if p.OnKeyframe != nil {
 				p.OnKeyframe()
 			}
-		case <-clock.After(bitrateInterval):
-			if bps := w.publication.Bitrate(); bps > 0 && bps != last && p.OnBitrate != nil {
+		case <-w.session.cfg.Clock.After(bitrateInterval):
+			if bps := live.Bitrate(); bps > 0 && bps != last && p.OnBitrate != nil {
 				last = bps
 				p.OnBitrate(bps)
 			}
@@ -95,20 +121,112 @@ func (w *writer) watch(p pipeline.Publish, clock pipeline.Clock) {
 	}
 }
 
+func (w *writer) publication() *sdk.Publication {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.live
+}
+
+// move publishes the track in another life, for as long as that is the present
+// one. Until it is done, samples go where they went.
+func (w *writer) move(l *life) {
+	ctx, cancel := until(l.ended, w.done)
+	defer cancel()
+	for pause := firstPause; ; pause = min(2*pause, longPause) {
+		next, err := l.publish(ctx, w.wanted)
+		switch {
+		case err == nil:
+			w.replace(next)
+			return
+		case ctx.Err() != nil || l.Err() != nil:
+			return
+		case errors.Is(err, sdk.ErrNoCodec) || errors.Is(err, pipeline.ErrInvalid):
+			w.session.cfg.Log.Error("track not published in the next session", "track", w.wanted.Track, "err", err)
+			return
+		}
+		w.session.cfg.Log.Debug("track not published yet", "track", w.wanted.Track, "err", err)
+		if w.session.pause(ctx, jitter(pause)) != nil {
+			return
+		}
+	}
+}
+
+// until returns a context that ends with either of two channels. The caller
+// cancels it.
+func until(a, b <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-a:
+		case <-b:
+		case <-ctx.Done():
+		}
+		cancel()
+	}()
+	return ctx, cancel
+}
+
+// replace has samples go to next from here on, beginning with a keyframe.
+func (w *writer) replace(next *sdk.Publication) {
+	w.mu.Lock()
+	before, closed := w.live, w.closed
+	if !closed {
+		w.live = next
+	}
+	w.mu.Unlock()
+	if closed {
+		before = next
+	}
+	if err := before.Close(); err != nil {
+		w.session.cfg.Log.Debug("track not given back", "track", w.wanted.Track, "err", err)
+	}
+	if closed {
+		return
+	}
+	select {
+	case w.moved <- struct{}{}:
+	case <-w.done:
+	}
+	w.session.cfg.Log.Info("track published in the next session", "track", w.wanted.Track)
+	if w.wanted.OnKeyframe != nil {
+		w.wanted.OnKeyframe()
+	}
+}
+
 // Codec returns what must be written.
-func (w *writer) Codec() string { return w.publication.Codec() }
+func (w *writer) Codec() string { return w.wanted.Codec }
 
 // WriteSample sends one access unit.
 func (w *writer) WriteSample(s pipeline.Sample) error {
-	return translate(w.publication.WriteSample(sdk.Sample{
+	err := w.publication().WriteSample(sdk.Sample{
 		Data: s.Data, PTS: s.PTS, CaptureTime: s.CaptureTime, UserData: s.UserData,
-	}))
+	})
+	if err != nil && w.session.renews() && !w.isClosed() {
+		return fmt.Errorf("%w: %w", pipeline.ErrNotReady, err) // another session takes it
+	}
+	return translate(err)
+}
+
+func (w *writer) isClosed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
 }
 
 // Close gives the track back. It waits for a call-back that runs, so it is not
 // for call-backs.
 func (w *writer) Close() error {
-	w.once.Do(func() { close(w.done) })
-	w.wg.Wait()
-	return w.publication.Close()
+	w.once.Do(func() {
+		close(w.done)
+		w.wg.Wait()
+		w.session.mu.Lock()
+		delete(w.session.writers, w)
+		w.session.mu.Unlock()
+		w.mu.Lock()
+		w.closed = true
+		live := w.live
+		w.mu.Unlock()
+		w.err = live.Close()
+	})
+	return w.err
 }

@@ -15,18 +15,24 @@ const (
 	schemaTimeout = 10 * time.Second // of one try
 )
 
-func (s *Session) readSchema(ctx context.Context, live *sdk.Session) (*sdk.Schema, error) {
+// readSchema learns what the model takes: the server that a session comes back
+// to may be another one. On an error the schema that is known stays.
+func (s *Session) readSchema(ctx context.Context, l *life) error {
 	for try := 1; ; try++ {
-		schema, err := askSchema(ctx, live)
-		if err == nil || try == schemaTries || ctx.Err() != nil || !mayAnswer(err) {
-			return schema, err
+		schema, err := askSchema(ctx, l.Session)
+		if err == nil {
+			l.schema.Store(schema)
+			return nil
+		}
+		if try == schemaTries || ctx.Err() != nil || !mayAnswer(err) {
+			return err
 		}
 		s.cfg.Log.Debug("model schema not read, trying again", "err", err)
 		select {
 		case <-ctx.Done():
-			return nil, err
-		case <-live.Done():
-			return nil, err
+			return err
+		case <-l.Done():
+			return err
 		case <-s.cfg.Clock.After(jitter(firstPause)):
 		}
 	}

@@ -1,13 +1,13 @@
 // Package session is a model session's life in a pipeline, on top of package
-// sdk: it is opened with patience, checks commands against the model's live
-// schema, runs the start commands, keeps the ledger, and ends it or leaves it.
+// sdk: it is opened with patience and within a budget, checks commands against
+// the model's live schema, runs the commands of its moments, keeps the ledger,
+// is followed by another session where the file says so, and is ended or left.
 package session
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"sync"
@@ -31,15 +31,28 @@ type Config struct {
 	OnCommand func(r pipeline.CommandRecord, now time.Time)
 }
 
-// Session implements pipeline.Session. Nothing but its name works before Open.
+// Session implements pipeline.Session, over all the server's sessions that it
+// has one after the other. Nothing but its name works before Open.
 type Session struct {
-	cfg    Config
-	ledger *pipeline.CommandLedger
+	cfg      Config
+	ledger   *ledger
+	messages *hub
+	budget   *budget // nil: without bound
+	bucket   *bucket // nil: without bound
+	circles  *circles
+	setters  *setters
+	files    *files
+	refusals refusals
+	work     sync.WaitGroup // goroutines of lives and tracks; Close waits
 
-	mu     sync.Mutex   // guards what follows
-	live   *sdk.Session // nil unless open
-	opened *sdk.Session // the last one that was live
-	schema *sdk.Schema
+	mu       sync.Mutex // guards what follows
+	live     *life      // nil unless there is one to use
+	last     *life      // the last one that there was
+	renewing bool
+	over     bool          // no life comes any more
+	changed  chan struct{} // closed and made anew when any of the above changes
+	writers  map[*writer]struct{}
+	renewals uint64
 }
 
 var (
@@ -48,179 +61,150 @@ var (
 	_ pipeline.Noter   = (*Session)(nil)
 )
 
-// ledgerLength is how many commands are remembered for the page and the
-// summary: minutes of a busy loop, a few hundred kilobytes.
-const ledgerLength = 1000
-
 // New returns a session that Open connects. It does nothing by itself.
 func New(cfg Config) *Session {
-	return &Session{cfg: cfg, ledger: pipeline.NewLedger(ledgerLength)}
+	spec := cfg.Spec
+	return &Session{
+		cfg: cfg, ledger: newLedger(cfg), messages: newHub(), budget: newBudget(spec.Budget, cfg.Clock, cfg.Log),
+		bucket: newBucket(spec.Commands), circles: newCircles(spec.Commands.Cycle, cfg.Log),
+		setters: newSetters(spec.Renew), files: newFiles(spec.Renew != nil),
+		changed: make(chan struct{}), writers: make(map[*writer]struct{}),
+	}
 }
 
 // Open connects and learns the model's schema. A server that is not there, or
 // that has no room, is tried again for the time the file allows. The error
-// wraps sdk.ErrUnauthorized for a refused key, pipeline.ErrInvalid for a model
-// that does not exist, or that sends in none of the codecs.
+// wraps sdk.ErrUnauthorized for a refused key, ErrBudget where no more sessions
+// may be made, and pipeline.ErrInvalid for a model or session that does not
+// exist, or that sends in none of the codecs.
 func (s *Session) Open(ctx context.Context) error {
-	live, err := s.connect(ctx)
+	if err := s.ledger.open(s.cfg.Clock.Now()); err != nil {
+		return err
+	}
+	l, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	schema, err := s.readSchema(ctx, live)
-	if err != nil {
-		s.cfg.Log.Warn("model schema not available, commands are not checked", "err", err)
-	}
-	s.mu.Lock()
-	s.live, s.opened, s.schema = live, live, schema
-	s.mu.Unlock()
-	s.cfg.Log.Info("session ready", "session_id", live.ID(), "model", s.model())
+	s.install(l)
+	s.cfg.Log.Info("session ready", "session_id", l.ID(), "model", s.model())
 	return nil
 }
 
 func (s *Session) model() string {
-	if s.cfg.Spec.Model != "" {
+	switch {
+	case s.cfg.Spec.Model != "":
 		return s.cfg.Spec.Model
+	case s.cfg.Spec.URL != "":
+		return s.cfg.Spec.URL
 	}
-	return s.cfg.Spec.URL
+	return "the cloud"
 }
 
-// Start sends the start commands, one after the other, each with its wait.
-func (s *Session) Start(ctx context.Context) error {
-	for _, c := range s.cfg.Spec.Start {
-		if err := s.start(ctx, c); err != nil {
-			return fmt.Errorf("start: %w", err)
-		}
-	}
-	return nil
-}
+// made says that the session is ours: commands of its moments are for no other.
+func (s *Session) made() bool { return s.cfg.Spec.Adopt == nil }
 
-func (s *Session) start(ctx context.Context, c config.StartCommand) error {
-	args, err := arguments(c)
-	if err != nil {
-		return err
-	}
-	if err := s.Check(c.Command, args); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Spec.Wait)
-	defer cancel()
-	said := s.await(ctx, c.Wait)
-	if _, err := s.Command(pipeline.WithCause(ctx, pipeline.Cause{Node: "start"}), c.Command, args); err != nil {
-		return err
-	}
-	return said()
-}
-
-// arguments returns a start command's data, which holds constants only.
-func arguments(c config.StartCommand) (map[string]any, error) {
-	data, _ := c.Data.Const()
-	if data == nil {
-		return nil, nil
-	}
-	args, ok := data.(map[string]any)
-	if !ok {
-		return nil, pipeline.Invalid(fmt.Errorf("command %q: data must be a map of arguments", c.Command))
-	}
-	return args, nil
-}
-
-// await subscribes to the messages of a type and returns what waits for the
-// first one. An empty type is said at once.
-func (s *Session) await(ctx context.Context, messageType string) func() error {
-	if messageType == "" {
-		return func() error { return nil }
-	}
-	live, err := s.ready()
-	if err != nil {
-		return func() error { return err }
-	}
-	messages := live.Messages(ctx)
-	return func() error {
-		for m := range messages {
-			if m.Type == messageType {
-				return nil
-			}
-		}
-		switch err := ctx.Err(); {
-		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("the model did not say %q within %s", messageType, s.cfg.Spec.Wait)
-		case err != nil:
-			return err
-		}
-		return live.Err()
-	}
-}
-
-// Close runs what the file says about leaving: the session ends if we made it,
-// unless on_exit is leave. The server is told even if ctx is over.
+// Close runs what the file says about leaving: the stop commands, then the
+// session ends if we made it, unless on_exit is leave. The server is told even if
+// ctx is over. Nobody may be in Keep.
 func (s *Session) Close(ctx context.Context) error {
-	s.mu.Lock()
-	live := s.live
-	s.live = nil
-	s.mu.Unlock()
-	if live == nil {
-		return nil
+	l := s.take(false)
+	s.finish()
+	var err error
+	if l != nil {
+		err = s.part(ctx, l, s.cfg.Spec.OnExit == "leave")
 	}
-	if s.cfg.Spec.OnExit == "leave" {
-		return live.Leave(ctx)
-	}
-	return live.Close()
+	s.work.Wait()
+	return errors.Join(err, s.ledger.close())
 }
 
-func (s *Session) ready() (*sdk.Session, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.live == nil {
-		return nil, pipeline.ErrNotReady
+// part says goodbye to a life.
+func (s *Session) part(ctx context.Context, l *life, leave bool) error {
+	s.stop(ctx, l)
+	defer l.close()
+	if leave {
+		return l.Leave(ctx)
 	}
-	return s.live, nil
+	return l.Session.Close()
+}
+
+func (s *Session) ready() (*life, error) {
+	if l := s.present(); l != nil {
+		return l, nil
+	}
+	return nil, pipeline.ErrNotReady
 }
 
 // Live returns the present connection to the server for those who need more
-// than a pipeline.Session: received tracks.
-func (s *Session) Live() (*sdk.Session, error) { return s.ready() }
+// than a pipeline.Session. Who follows it over renewals uses Hold.
+func (s *Session) Live() (*sdk.Session, error) {
+	l, err := s.ready()
+	if err != nil {
+		return nil, err
+	}
+	return l.Session, nil
+}
+
+// StatusRenewing is that of a session whose server's session is over, while the
+// next one is made.
+const StatusRenewing sdk.Status = "renewing"
 
 // Status returns what the connection does now.
 func (s *Session) Status() sdk.Status {
-	live, err := s.ready()
-	if err != nil {
+	s.mu.Lock()
+	l, renewing := s.live, s.renewing
+	s.mu.Unlock()
+	switch {
+	case renewing:
+		return StatusRenewing
+	case l == nil:
 		return sdk.StatusDisconnected
 	}
-	return live.Status()
+	return l.Status()
+}
+
+// Renewals returns how often another session has taken the place of the one
+// before.
+func (s *Session) Renewals() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.renewals
 }
 
 // Schema returns the model's OpenAPI document.
 func (s *Session) Schema(ctx context.Context) (json.RawMessage, error) {
-	live, err := s.ready()
+	l, err := s.ready()
 	if err != nil {
 		return nil, err
 	}
-	return live.Schema(ctx)
+	return l.Session.Schema(ctx)
 }
 
-// Messages yields what the model says from the call on.
+// Messages yields what the model says from the call on, over renewals, until ctx
+// ends or the last session does. Before Open and after Close there are none.
 func (s *Session) Messages(ctx context.Context) iter.Seq[pipeline.Message] {
-	live, err := s.ready()
-	if err != nil {
+	if s.latest() == nil {
 		return func(func(pipeline.Message) bool) {}
 	}
-	messages := live.Messages(ctx)
-	return func(yield func(pipeline.Message) bool) {
-		for m := range messages {
-			if !yield(pipeline.Message{Type: m.Type, Data: m.Data, At: m.At}) {
-				return
-			}
-		}
-	}
+	return s.messages.subscribe(ctx)
 }
 
 // Upload sends a file.
 func (s *Session) Upload(ctx context.Context, file pipeline.File) (pipeline.FileRef, error) {
-	live, err := s.ready()
+	l, err := s.ready()
 	if err != nil {
 		return pipeline.FileRef{}, err
 	}
-	ref, err := live.Upload(ctx, file.Content, sdk.UploadInfo{Name: file.Name, MIMEType: file.MIMEType, Size: file.Size})
+	file, keep := s.files.recording(file)
+	ref, err := l.upload(ctx, file)
+	if err == nil {
+		keep(ref)
+	}
+	return ref, err
+}
+
+// upload sends a file in this life, for whose length the reference holds.
+func (l *life) upload(ctx context.Context, file pipeline.File) (pipeline.FileRef, error) {
+	ref, err := l.Session.Upload(ctx, file.Content, sdk.UploadInfo{Name: file.Name, MIMEType: file.MIMEType, Size: file.Size})
 	if err != nil {
 		return pipeline.FileRef{}, translate(err)
 	}

@@ -419,19 +419,19 @@ func TestStart(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
-		start []config.StartCommand
+		start []config.SessionCommand
 		want  string
 		is    error
 	}{
 		{"nothing", nil, "", nil},
-		{"in order", []config.StartCommand{
+		{"in order", []config.SessionCommand{
 			{Command: "reset"},
 			{Command: "set_brightness", Data: value(t, map[string]any{"brightness": 0.5}), Wait: "brightness_set"},
 		}, "", nil},
-		{"never said", []config.StartCommand{{Command: "reset", Wait: "well_done"}}, `start: the model did not say "well_done" within 500ms`, nil},
-		{"refused", []config.StartCommand{{Command: "fail", Wait: "well_done"}}, "start: command fail refused (quota): used up", nil},
-		{"unknown", []config.StartCommand{{Command: "jump"}}, `start: unknown command "jump"; the model has `, pipeline.ErrInvalid},
-		{"not a map", []config.StartCommand{{Command: "reset", Data: value(t, "now")}}, `start: command "reset": data must be a map of arguments`, pipeline.ErrInvalid},
+		{"never said", []config.SessionCommand{{Command: "reset", Wait: "well_done"}}, `start: the model did not say "well_done" within 500ms`, nil},
+		{"refused", []config.SessionCommand{{Command: "fail", Wait: "well_done"}}, "start: command fail refused (quota): used up", nil},
+		{"unknown", []config.SessionCommand{{Command: "jump"}}, `start: unknown command "jump"; the model has `, pipeline.ErrInvalid},
+		{"not a map", []config.SessionCommand{{Command: "reset", Data: value(t, "now")}}, `start: command "reset": data must be a map of arguments`, pipeline.ErrInvalid},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -464,7 +464,7 @@ func TestStartIsInterrupted(t *testing.T) {
 	t.Parallel()
 	srv := sessiontest.New(t, lamp())
 	spec := local(srv.URL())
-	spec.Start = []config.StartCommand{{Command: "reset", Wait: "well_done"}}
+	spec.Start = []config.SessionCommand{{Command: "reset", Wait: "well_done"}}
 	for _, tt := range []struct {
 		name      string
 		interrupt func(cancel func())

@@ -1,0 +1,135 @@
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+)
+
+// ledgerLength is how many commands are remembered for the page and the
+// summary: minutes of a busy loop, a few hundred kilobytes.
+const ledgerLength = 1000
+
+// ledger is the session's, in memory and in a file.
+type ledger struct {
+	*pipeline.CommandLedger
+	path expr.Template
+	log  *slog.Logger
+
+	mu      sync.Mutex // guards what follows, and the order of the lines
+	file    *os.File   // nil for none
+	failing bool
+	lost    int // lines that were not written
+}
+
+func newLedger(cfg Config) *ledger {
+	return &ledger{CommandLedger: pipeline.NewLedger(ledgerLength), path: cfg.Spec.Commands.Ledger, log: cfg.Log}
+}
+
+// open opens the file, if there is to be one. A line that a crash has torn is
+// ended, so that what follows is whole.
+func (l *ledger) open(now time.Time) error {
+	path, ok, err := l.path.Text(expr.Input{Now: now.Local()})
+	if err == nil && (!ok || path == "") {
+		return nil
+	}
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644) //nolint:gosec // as readable as the recordings beside it
+	}
+	if err == nil {
+		err = endLine(f)
+	}
+	if err != nil {
+		return fmt.Errorf("commands.ledger: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.file = f
+	return nil
+}
+
+func endLine(f *os.File) error {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, size-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = f.Write([]byte{'\n'})
+	return err
+}
+
+// Note adds a record.
+func (l *ledger) Note(r pipeline.CommandRecord) {
+	l.CommandLedger.Note(r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		r.Args, r.Reason = nil, "its arguments are none that JSON has words for"
+		text, _ = json.Marshal(r) //nolint:errchkjson // nothing is left that could fail
+	}
+	l.write(append(text, '\n'))
+}
+
+// write adds a line. While the disk takes none, they are counted and lost; half a
+// line is taken back. mu is held.
+func (l *ledger) write(text []byte) {
+	n, err := l.file.Write(text)
+	if err != nil {
+		if n > 0 {
+			l.cut(int64(n))
+		}
+		l.lost++
+		if !l.failing {
+			l.failing = true
+			l.log.Warn("ledger not written", "err", err)
+		}
+		return
+	}
+	if l.failing {
+		l.failing = false
+		l.log.Info("ledger written again", "lines_lost", l.lost)
+	}
+}
+
+// cut removes what was written last.
+func (l *ledger) cut(n int64) {
+	if size, err := l.file.Seek(0, io.SeekEnd); err == nil {
+		_ = l.file.Truncate(size - n) // else the next line begins behind a torn one
+	}
+}
+
+// close closes the file.
+func (l *ledger) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	f := l.file
+	l.file = nil
+	var short error
+	if l.lost > 0 {
+		short = fmt.Errorf("commands.ledger: %d lines could not be written", l.lost)
+	}
+	return errors.Join(short, f.Close())
+}
