@@ -87,8 +87,7 @@ func newSessionFile() sessionFile {
 type startFile struct {
 	// Command by its name.
 	Command string `yaml:"command"`
-	// Data are its arguments, constants only. {file: ref.png} in their place is
-	// uploaded; the path is relative to the pipeline's file.
+	// Data are its arguments, constants only.
 	Data *yaml.Node `yaml:"data"`
 	// Wait is the type of a message to wait for.
 	Wait string `yaml:"wait"`

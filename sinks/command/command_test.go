@@ -182,6 +182,20 @@ func TestSendsWhatWasDecided(t *testing.T) {
 	})
 }
 
+// A decision that the session holds back is one more outcome.
+func TestSuppressed(t *testing.T) {
+	m := &model{answer: func(context.Context, map[string]any) (pipeline.Reply, error) {
+		return pipeline.Reply{}, &pipeline.Suppressed{Command: "set_prompt", Reason: "a circle"}
+	}}
+	play(t, unchanged, m, func(s *script) {
+		s.decide(4)
+		s.wait(0)
+		s.decide(5)
+		s.wait(0)
+		s.wantSent("set_prompt 4 people because of cam #1", "set_prompt 5 people because of cam #2")
+	})
+}
+
 func TestAbsentIsNotSent(t *testing.T) {
 	play(t, unchanged, &model{}, func(s *script) {
 		s.write(pipeline.NewFrame(pipeline.Meta{Stream: "cam"}, nil))

@@ -84,6 +84,7 @@ func counters(m pipeline.Metrics) map[pipeline.Outcome]func(float64) {
 		pipeline.CommandExpired:    "Decisions that waited too long.",
 		pipeline.CommandSuperseded: "Decisions that a newer one took the place of.",
 		pipeline.CommandDeduped:    "Decisions that said what the last command said.",
+		pipeline.CommandSuppressed: "Decisions held back because they are part of a circle.",
 		pipeline.CommandDryRun:     "Decisions of a dry run.",
 	} {
 		count[outcome] = m.Counter("commands_"+string(outcome)+"_total", help)
