@@ -22,6 +22,16 @@ func view(f *pipeline.Frame) *image {
 	return v.(*image)
 }
 
+// first is a part that does something with the first frame only.
+func first(do func(*pipeline.Frame) error) pipeline.StageFunc {
+	return func(_ context.Context, f *pipeline.Frame) error {
+		if f.Seq > 0 {
+			return nil
+		}
+		return do(f)
+	}
+}
+
 // The node that breaks the contract is named, and ends the run.
 func TestCheckFrames(t *testing.T) {
 	tests := []struct {
@@ -76,17 +86,19 @@ func TestCheckFrames(t *testing.T) {
 			})
 		}, `sink "out" wrote to a shared frame; call mat.Edit`},
 		{"writes to what it kept", func(r *rig) {
-			var kept *pipeline.Frame
-			r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
+			var kept *pipeline.Frame // the first; a second may come in before the run ends
+			r.stage("blur", "cam", first(func(f *pipeline.Frame) error {
 				kept = f.Keep()
 				return nil
-			})
-			r.stage("edges", "blur", func(context.Context, *pipeline.Frame) error {
+			}))
+			r.stage("edges", "blur", first(func(*pipeline.Frame) error {
 				scribble(kept) // as a goroutine of blur might
 				return nil
-			})
-			r.sink("out", "edges", func(context.Context, *pipeline.Frame) error { return kept.Release() })
-		}, `stage "blur" or stage "edges" wrote to a shared frame; call mat.Edit`},
+			}))
+			r.sink("out", "edges", through)
+			r.t.Cleanup(func() { kept.Release() })
+		}, `stage "blur" or stage "edges" wrote to a shared frame; call mat.Edit` + "\n" +
+			`stage "blur" kept frames and did not release them: 1`},
 		{"keeps", func(r *rig) {
 			var kept []*pipeline.Frame
 			r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
@@ -134,12 +146,14 @@ func TestCheckFramesSuspects(t *testing.T) {
 		r := newRig(t, 1)
 		r.cfg.CheckFrames = true
 		r.source("cam", 1)
-		r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
-			time.Sleep(2 * time.Second)
+		both := make(chan struct{})
+		r.stage("blur", "cam", func(context.Context, *pipeline.Frame) error {
+			close(both)
+			time.Sleep(time.Second) // edges is done by then
 			return nil
 		})
 		r.stage("edges", "cam", func(_ context.Context, f *pipeline.Frame) error {
-			time.Sleep(time.Second)
+			<-both
 			scribble(f)
 			return nil
 		})
