@@ -50,14 +50,17 @@ func readBoard(t *testing.T) board {
 const troubled = `
 name: p
 session: {url: "URL", wait: 1s}
-sources: {cam: {track: main_video}}
+sources:
+  cam: {track: main_video}
+  vast: {file: CLIP, realtime: true, loop: true, max_pixels: 16}
 stages:
-- {name: moody, type: moody}
+- {name: moody, type: moody, from: cam}
 - {name: deaf, type: deaf, deadline: 50ms}
 - {name: soft, type: blur, when: "frame.seq % 2 == 0"}
 - {name: beside, type: motion, rate: 5fps, async: true}
 sinks:
 - {name: nowhere, type: discard}
+- {name: nobody, type: discard, from: vast}
 - {name: steer, type: command, when: "frame.seq % 3 == 0", config: {command: set_brightness, data: {brightness: 1}}}
 `
 
@@ -82,10 +85,10 @@ func runTroubled(t *testing.T) (adminAt string) {
 		return nil
 	})
 	srv := serve(t)
-	if err := srv.SetTrouble(sessiontest.Trouble{Network: sessiontest.Network{Drop: 0.5, Seed: 1}}); err != nil {
+	if err := srv.SetTrouble(sessiontest.Trouble{Network: sessiontest.Network{Drop: 0.3, Seed: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	path := write(t, "p.yaml", strings.ReplaceAll(troubled, "URL", srv.URL()))
+	path := write(t, "p.yaml", strings.NewReplacer("URL", srv.URL(), "CLIP", clip(t)).Replace(troubled))
 	v := invocation{registry: reg}
 	v.start(t, "run", path, "--admin", "127.0.0.1:0")
 	t.Cleanup(func() { close(release) })
