@@ -47,6 +47,8 @@ type conn struct {
 	// metadata says that frame trailers were agreed. Set before the channels open.
 	metadata bool
 
+	path      chan struct{} // closed when ICE has found one
+	found     sync.Once
 	connected chan struct{} // closed when the transport is up
 	up        sync.Once
 	lost      chan struct{} // closed when it is no more
@@ -111,7 +113,7 @@ func (s *Session) dial(ctx context.Context, op string) (*conn, error) {
 	s.mu.Lock()
 	c := &conn{
 		session: s, log: s.log, epoch: s.epoch + 1, senders: map[string]*sender{}, mids: map[string]*Track{}, codecs: map[*Track][]codecAnswer{},
-		connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel, meter: newMeter(), feedback: newFeedback(),
+		path: make(chan struct{}), connected: make(chan struct{}), lost: make(chan struct{}), cancel: cancel, meter: newMeter(), feedback: newFeedback(),
 	}
 	s.mu.Unlock()
 	if err := c.negotiate(ctx, life, s.signalling(op)); err != nil {
@@ -321,6 +323,7 @@ func (c *conn) accept(remote string, offered wire.Features, op string) error {
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: remote}); err != nil {
 		return gpuErrorf(CodeTransport, op, "sdp answer: %v", err)
 	}
+	c.spawn(c.hasten)
 	for _, s := range c.senders {
 		c.spawn(s.readFeedback)
 	}

@@ -128,7 +128,7 @@ func (s *Session) open(ctx context.Context) (*conn, error) {
 		c.close()
 		return nil, err
 	}
-	s.log.Debug("session connected", "session_id", s.id, "connection_id", s.connID, "after", time.Since(begun).Round(time.Millisecond))
+	s.log.Debug("session connected", "session_id", s.id, "connection_id", s.ConnectionID(), "after", time.Since(begun).Round(time.Millisecond))
 	return c, nil
 }
 

@@ -28,6 +28,8 @@ func TestStart(t *testing.T) {
 	}{
 		{"a local runtime", true, sessiontest.Config{}, Config{}, 0, 50 * time.Millisecond},
 		{"a local runtime whose STUN server is out of reach", true, sessiontest.Config{ICEServers: ofServer}, Config{}, 0, 50 * time.Millisecond},
+		// Packets from our loopback address do not reach the server's others.
+		{"a local runtime, called by an address where no packet leads", true, sessiontest.Config{}, Config{BaseURL: "http://localhost"}, 0, 50 * time.Millisecond},
 		{"the cloud", false, sessiontest.Config{}, Config{}, 0, 50 * time.Millisecond},
 		{"the cloud, the caller's STUN server out of reach", false, sessiontest.Config{}, Config{ICEServers: ofCaller}, 0, 50 * time.Millisecond},
 		{"the cloud, making a session in 0.4 s", false, sessiontest.Config{Provisioning: 400 * time.Millisecond}, Config{}, 400 * time.Millisecond, 50 * time.Millisecond},

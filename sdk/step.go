@@ -25,6 +25,7 @@ func (c Config) took(s Step) {
 // iceChanged tells when there is a path.
 func (c *conn) iceChanged(state webrtc.ICEConnectionState) {
 	if state == webrtc.ICEConnectionStateConnected {
+		c.found.Do(func() { close(c.path) })
 		c.session.cfg.took(StepICE)
 	}
 }

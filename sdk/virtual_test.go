@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"cmp"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -47,7 +48,7 @@ func pass(d time.Duration) { time.Sleep(d) }
 
 func (w *world) open(t *testing.T, cfg Config) (*Session, error) {
 	t.Helper()
-	cfg.BaseURL, cfg.Local = w.srv.URL(), w.local
+	cfg.BaseURL, cfg.Local = cmp.Or(cfg.BaseURL, w.srv.URL()), w.local
 	cfg.hooks = hooks{net: w.Client(), dial: w.DialContext, proxy: noProxy, settle: w.Settle}
 	if !w.local && cfg.Token == "" {
 		cfg.APIKey = key
