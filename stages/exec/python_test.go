@@ -192,6 +192,45 @@ func TestPythonTrouble(t *testing.T) {
 	})
 }
 
+// A virtual environment is whose python and packages a program gets, and the
+// programs that it starts.
+func TestVenv(t *testing.T) {
+	name := python(t, "import venv")
+	dir := t.TempDir()
+	if out, err := osexec.CommandContext(t.Context(), name, "-m", "venv", "--without-pip", filepath.Join(dir, "env")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	packages, err := filepath.Glob(filepath.Join(dir, "env", "lib", "python*", "site-packages"))
+	if err != nil || len(packages) != 1 {
+		t.Fatalf("site-packages: %q, %v", packages, err)
+	}
+	const look = "import os, sys, onlyhere\nfrom reactorpipe_stage import track, run\n" +
+		"track.on_frame(lambda p: None)\nprint(onlyhere.WORD, sys.prefix, os.environ['VIRTUAL_ENV'])\nrun()\n"
+	for path, text := range map[string]string{
+		filepath.Join(packages[0], "onlyhere.py"): "WORD = 'found in'\n",
+		filepath.Join(dir, "look.py"):             look,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PYTHONHOME", "/nowhere") // would lead any python away from its packages
+	env := pipeline.Env{Dir: dir}
+	for _, command := range []string{"[look.py]", "[python3, look.py]", "[python, look.py]", "[env/bin/python3, look.py]", "[sh, -c, exec python3 look.py]"} {
+		t.Run(command, func(t *testing.T) {
+			r := startConfig(t, "{command: "+command+", venv: env, backoff: 1ms, timeout: 30s}", env)
+			r.good()
+			r.logged(fmt.Sprintf("line=\"found in %[1]s %[1]s\"", filepath.Join(dir, "env")))
+		})
+	}
+	t.Run("without it", func(t *testing.T) {
+		t.Setenv("PYTHONHOME", "")
+		r := startConfig(t, fmt.Sprintf("{command: [%q, look.py], restart: never}", name), env)
+		r.until("the end", func() bool { return r.frame(nil) != nil })
+		r.logged("No module named 'onlyhere'")
+	})
+}
+
 // A program with a mistake says so in the log before it is gone.
 func TestPythonDies(t *testing.T) {
 	name := python(t, "import sys")
