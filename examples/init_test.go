@@ -1,11 +1,14 @@
 package examples_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // What `init stage` and `init sink` write is tested, built and run by the
@@ -32,7 +35,8 @@ func TestInit(t *testing.T) {
 			if err != nil || len(written) == 0 {
 				t.Errorf("the pipeline left nothing in out/%s: %v", file, err)
 			}
-			checkedByGopls(t, module)
+			settingsAgree(t, module)
+			t.Run("gopls", func(t *testing.T) { checkedByGopls(t, module) })
 		})
 	}
 }
@@ -44,12 +48,42 @@ func checkedByGopls(t *testing.T, module string) {
 	gopath := strings.TrimSpace(string(run(t, module, "go", "env", "GOPATH")))
 	gopls := filepath.Join(gopath, "bin", "gopls")
 	if _, err := os.Stat(gopls); err != nil {
-		t.Log("not checked by gopls, which is not installed; scripts/setup ci installs it")
-		return
+		t.Skip("gopls is not installed; scripts/setup ci installs it")
 	}
 	const check = `. ./.envrc; files=$(find . -name '*.go'); exec "$0" check -severity=hint $files`
 	if said := bare(t, module, "bash", "-c", check, gopls); len(said) > 0 {
 		t.Errorf("gopls: %s", said)
+	}
+}
+
+// settingsAgree fails unless VS Code gives go and gopls what .envrc gives a shell.
+func settingsAgree(t *testing.T, module string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(module, ".vscode", "settings.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var editor struct {
+		Tools map[string]string `json:"go.toolsEnvVars"`
+		Gopls struct {
+			Env map[string]string `json:"build.env"`
+		} `json:"gopls"`
+	}
+	if err := json.Unmarshal(text, &editor); err != nil {
+		t.Fatal(err)
+	}
+	shell := make(map[string]string)
+	for line := range strings.Lines(string(bare(t, module, "bash", "-c", ". ./.envrc; env"))) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		if strings.HasPrefix(name, "CGO_") || name == "GOFLAGS" {
+			shell[name] = value
+		}
+	}
+	if diff := cmp.Diff(editor.Tools, shell); diff != "" {
+		t.Errorf("go.toolsEnvVars: %s", diff)
+	}
+	if diff := cmp.Diff(editor.Gopls.Env, shell); diff != "" {
+		t.Errorf("gopls, build.env: %s", diff)
 	}
 }
 
