@@ -189,6 +189,22 @@ func TestAdminBeyondLoopback(t *testing.T) {
 			t.Errorf("%s %q: %d %s, want %d", tt.page, tt.header, code, body, tt.want)
 		}
 	}
+	for _, r := range adminRoutes(newSupervisor(nil, nil), newMetrics(), false) {
+		method, page, _ := strings.Cut(r.pattern, " ")
+		asked, err := http.NewRequestWithContext(t.Context(), method, url+strings.ReplaceAll(page, "{pipeline}", "p"), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked.Close = true
+		answer, err := http.DefaultClient.Do(asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s without the token: %d", r.pattern, answer.StatusCode)
+		}
+	}
 	if strings.Contains(v.err.String(), "secret") {
 		t.Error("the token is in the log")
 	}

@@ -212,6 +212,9 @@ func stopAndStart(t *testing.T, c *client) {
 		if status, answer := c.do(t, stop, path+"/stop", ""); status != http.StatusConflict || answer["error"] != `pipeline "`+name+`" does not run` {
 			t.Errorf("stop again: %d %v", status, answer)
 		}
+		if name == "q" {
+			goesOn(t, c, "p")
+		}
 	}
 	// The process waits, and is as ready as it was asked to be.
 	if status, answer := c.do(t, "GET /readyz", "/readyz", ""); status != http.StatusOK {
@@ -227,6 +230,18 @@ func stopAndStart(t *testing.T, c *client) {
 			t.Errorf("start again: %d %v", status, answer)
 		}
 	}
+}
+
+// goesOn fails unless frames come through a pipeline from now on.
+func goesOn(t *testing.T, c *client, name string) {
+	t.Helper()
+	frames := func() float64 {
+		v := c.until(t, name, phaseRunning)
+		nodes := v["nodes"].([]any)
+		return at(t, nodes[len(nodes)-1], "out").(float64)
+	}
+	before := frames()
+	eventually(t, func() bool { return frames() > before }, func() string { return name + " stands still" })
 }
 
 // One that fails leaves the others alone, and can be started again once what it

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 )
 
 // What a shell offers when Tab is pressed.
@@ -73,6 +74,18 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
+// pagesOf are where the pages of a command lie, and of all that help lists below it.
+func pagesOf(c *cobra.Command, folder string) []string {
+	pages := []string{filepath.Join(folder, strings.ReplaceAll(c.CommandPath(), " ", "-")+".1")}
+	for _, below := range c.Commands() {
+		if below.IsAvailableCommand() {
+			pages = append(pages, pagesOf(below, folder)...)
+		}
+	}
+	slices.Sort(pages)
+	return pages
+}
+
 // Every command that help lists has a page, which man can show.
 func TestMan(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "man1")
@@ -84,11 +97,10 @@ func TestMan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range (&program{registry: registry()}).command().Commands() {
-		page := filepath.Join(folder, "reactorpipe-"+c.Name()+".1")
-		if !slices.Contains(pages, page) && c.IsAvailableCommand() {
-			t.Errorf("no page for %s", c.Name())
-		}
+	root := (&program{registry: registry()}).command()
+	root.InitDefaultCompletionCmd() // as running it does
+	if diff := cmp.Diff(pages, pagesOf(root, folder)); diff != "" {
+		t.Errorf("pages: %s", diff)
 	}
 	text, err := os.ReadFile(filepath.Join(folder, "reactorpipe-run.1"))
 	if err != nil {

@@ -480,11 +480,16 @@ func TestLogOfJSON(t *testing.T) {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
 	var last map[string]any
+	var named []any
 	for line := range strings.Lines(v.err.String()) {
 		last = nil
 		if err := json.Unmarshal([]byte(line), &last); err != nil {
 			t.Errorf("%v: %s", err, line)
 		}
+		named = append(named, last["pipeline"])
+	}
+	if !slices.Contains(named, "p") {
+		t.Errorf("no line names the pipeline:\n%s", v.err.String())
 	}
 	if last["level"] != "ERROR" || last["msg"] != "run failed" || !strings.HasPrefix(last["err"].(string), "no session with ") {
 		t.Errorf("last: %v", last)
