@@ -15,12 +15,12 @@ import (
 )
 
 // How often the senders are told what arrived: what is missing (RFC 4585 section
-// 6.2.1) after 20 ms and again, for a jitter buffer waits for no more than some
-// such times; when each packet came (transport-wide congestion control) every
-// 100 ms; and a receiver report (RFC 3550 section 6.4.2) a second, with what is
-// measured then anyway.
+// 6.2.1) when [gaps] says, in messages that are some time apart, for a link that
+// loses much has no room for more; when each packet came (transport-wide
+// congestion control) every 100 ms; and a receiver report (RFC 3550 section 6.4.2)
+// a second, with what is measured then anyway.
 const (
-	nackInterval    = 20 * time.Millisecond
+	nackSpacing     = 5 * time.Millisecond
 	arrivalInterval = 100 * time.Millisecond
 )
 
@@ -30,7 +30,7 @@ const (
 type feedback struct {
 	ssrc    uint32 // ours
 	begun   time.Time
-	missing chan struct{} // holds a token when packets went missing
+	missing chan struct{} // holds a token when there may be something to ask for
 
 	mu       sync.Mutex // guards what follows
 	arrivals *twcc.Recorder
@@ -65,7 +65,7 @@ func (f *feedback) arrived(extension uint8, p *rtp.Packet, now time.Time) {
 	f.arrivals.Record(p.SSRC, binary.BigEndian.Uint16(number), now.Sub(f.begun).Microseconds())
 }
 
-// lacking says that packets went missing.
+// lacking says that packets went missing, or are overdue.
 func (f *feedback) lacking() {
 	select {
 	case f.missing <- struct{}{}:
@@ -81,21 +81,24 @@ func (f *feedback) build() []rtcp.Packet {
 
 // tellSenders runs until the connection ends.
 func (c *conn) tellSenders() {
-	arrivals, again := time.NewTicker(arrivalInterval), time.NewTimer(nackInterval)
+	arrivals, due := time.NewTicker(arrivalInterval), time.NewTimer(nackInterval)
 	defer arrivals.Stop()
-	defer again.Stop()
-	for asking := true; ; {
+	defer due.Stop()
+	var asked time.Time
+	for {
 		select {
 		case <-c.lost:
 			return
 		case <-c.feedback.missing:
-			if !asking {
-				asking = true
-				again.Reset(nackInterval)
+			due.Reset(max(nackSpacing-time.Since(asked), 0))
+		case <-due.C:
+			now := time.Now()
+			sent, next := c.requestMissing(now)
+			if sent {
+				asked = now
 			}
-		case <-again.C:
-			if asking = c.requestMissing(); asking {
-				again.Reset(nackInterval)
+			if !next.IsZero() {
+				due.Reset(max(next.Sub(now), nackSpacing))
 			}
 		case <-arrivals.C:
 			c.tell(c.feedback.build())
@@ -104,18 +107,22 @@ func (c *conn) tellSenders() {
 }
 
 // requestMissing asks for what is missing of all streams, and says whether
-// anything is.
-func (c *conn) requestMissing() bool {
+// anything was due and when something is next, zero where nothing is missing.
+func (c *conn) requestMissing(now time.Time) (sent bool, next time.Time) {
 	var out []rtcp.Packet
 	for _, i := range c.meter.incoming() {
-		if wanted := i.wanted(); len(wanted) > 0 {
+		wanted, again := i.wanted(now)
+		if len(wanted) > 0 {
 			out = append(out, &rtcp.TransportLayerNack{
 				SenderSSRC: c.feedback.ssrc, MediaSSRC: i.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(wanted),
 			})
 		}
+		if next.IsZero() || !again.IsZero() && again.Before(next) {
+			next = again
+		}
 	}
 	c.tell(out)
-	return len(out) > 0
+	return len(out) > 0, next
 }
 
 // maxReports is how many streams one receiver report speaks of.

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -29,15 +30,18 @@ func TestGaps(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			i := inbound{repairs: true}
+			now := time.Unix(0, 0)
 			for _, seq := range tt.seqs {
-				i.packet(numbered(seq, 0), "vp8", 100, time.Unix(0, 0))
+				i.packet(numbered(seq, 0), "vp8", 100, now)
 			}
 			for try := range nackTries + 3 {
 				want := tt.want
 				if try >= nackTries {
 					want = nil
 				}
-				if diff := cmp.Diff(want, i.wanted()); diff != "" {
+				now = now.Add(nackInterval)
+				got, _ := i.wanted(now)
+				if diff := cmp.Diff(want, got); diff != "" {
 					t.Fatalf("try %d (-want +got):\n%s", try+1, diff)
 				}
 			}
@@ -45,15 +49,79 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestGapsAreSaid: who counts is told when to ask.
+// TestFirstRequest: what two packets overtook is asked for at once, what may only
+// have changed places a little later.
+func TestFirstRequest(t *testing.T) {
+	const late = nackInterval
+	tests := []struct {
+		name string
+		seqs []uint16 // a millisecond apart, from the first one on
+		want map[uint16]time.Duration
+	}{
+		{"two packets behind it", []uint16{5, 7, 8}, map[uint16]time.Duration{6: 2 * time.Millisecond}},
+		{"one packet behind it", []uint16{5, 7}, map[uint16]time.Duration{6: time.Millisecond + late}},
+		{"several in a row", []uint16{5, 9, 10, 11}, map[uint16]time.Duration{6: 2 * time.Millisecond, 7: 2 * time.Millisecond, 8: 2 * time.Millisecond}},
+		{"every other", []uint16{5, 7, 9, 10}, map[uint16]time.Duration{6: 2 * time.Millisecond, 8: 3 * time.Millisecond}},
+		{"the first again, and not yet the second", []uint16{5, 7, 8, 10}, map[uint16]time.Duration{6: 2 * time.Millisecond, 9: 3*time.Millisecond + late}},
+		{"neighbours changed places", []uint16{5, 7, 6, 8}, nil},
+		{"a path that reorders", []uint16{5, 7, 6, 9, 10}, map[uint16]time.Duration{8: 3*time.Millisecond + late}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			i := inbound{repairs: true}
+			begun := time.Unix(1000, 0)
+			got := map[uint16]time.Duration{}
+			for ms := range 2 * int(nackInterval/time.Millisecond) {
+				at := time.Duration(ms) * time.Millisecond
+				if ms < len(tt.seqs) {
+					i.packet(numbered(tt.seqs[ms], 0), "vp8", 1, begun.Add(at))
+				}
+				seqs, _ := i.wanted(begun.Add(at))
+				for _, seq := range seqs {
+					if _, again := got[seq]; !again {
+						got[seq] = at
+					}
+				}
+			}
+			if !maps.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestOrderIsForgotten: a packet out of order holds requests up for a while only.
+func TestOrderIsForgotten(t *testing.T) {
+	i := inbound{repairs: true}
+	now := time.Unix(1000, 0)
+	receive := func(seqs ...uint16) {
+		for _, seq := range seqs {
+			i.packet(numbered(seq, 0), "vp8", 1, now)
+		}
+	}
+	receive(1, 3, 2, 5, 6)
+	if got, next := i.wanted(now); got != nil || !next.Equal(now.Add(nackInterval)) {
+		t.Errorf("at once: %v, next %v", got, next)
+	}
+	receive(4)
+	now = now.Add(orderMemory + time.Millisecond)
+	receive(8, 9)
+	if got, next := i.wanted(now); !slices.Equal(got, []uint16{7}) || !next.Equal(now.Add(nackInterval)) {
+		t.Errorf("later: %v, next %v", got, next)
+	}
+}
+
+// TestGapsAreSaid: who counts is told when to look, at a gap and when it is
+// overtaken.
 func TestGapsAreSaid(t *testing.T) {
 	for _, repairs := range []bool{true, false} {
 		i := inbound{repairs: repairs}
 		var got []bool
-		for _, seq := range []uint16{1, 2, 4, 3, 5, 9} {
-			got = append(got, i.packet(numbered(seq, 0), "opus", 1, time.Unix(0, 0)))
+		for _, seq := range []uint16{1, 2, 4, 5, 6, 3, 10, 11} {
+			got = append(got, i.packet(numbered(seq, 0), "opus", 1, time.Unix(1000, 0)))
+			i.wanted(time.Unix(1000, 0))
 		}
-		if want := []bool{false, false, repairs, false, false, repairs}; !slices.Equal(got, want) {
+		if want := []bool{false, false, repairs, repairs, false, false, repairs, repairs}; !slices.Equal(got, want) {
 			t.Errorf("repairs %v: got %v, want %v", repairs, got, want)
 		}
 	}
@@ -65,8 +133,8 @@ func TestGapsAreBounded(t *testing.T) {
 	for n := range 4 * repairDepth {
 		i.packet(numbered(uint16(2*n), 0), "vp8", 1, time.Unix(0, 0))
 	}
-	if n := len(i.wanted()); n != repairDepth {
-		t.Errorf("%d packets are asked for", n)
+	if all, _ := i.wanted(time.Unix(1, 0)); len(all) != repairDepth {
+		t.Errorf("%d packets are asked for", len(all))
 	}
 }
 

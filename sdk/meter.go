@@ -52,8 +52,8 @@ type inbound struct {
 	reportedNTP       uint32    // its time, the middle 32 bits
 }
 
-// packet counts one packet of n bytes, and says whether others before it went
-// missing.
+// packet counts one packet of n bytes, and says whether what others before it
+// went missing is to be looked at.
 func (i *inbound) packet(p *rtp.Packet, codec string, n int, now time.Time) (lacking bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -72,10 +72,10 @@ func (i *inbound) packet(p *rtp.Packet, codec string, n int, now time.Time) (lac
 		return false
 	}
 	if int32(seq-i.highest) > 0 {
-		lacking = i.repairs && i.gaps.skip(i.highest, seq)
+		lacking = i.repairs && i.gaps.skip(i.highest, seq, now)
 		i.highest = seq
 	} else {
-		i.gaps.fill(seq)
+		i.gaps.fill(seq, now)
 	}
 	if int32(seq-i.first) < 0 {
 		i.first = seq
@@ -86,11 +86,12 @@ func (i *inbound) packet(p *rtp.Packet, codec string, n int, now time.Time) (lac
 	return lacking
 }
 
-// wanted are the packets to ask for now.
-func (i *inbound) wanted() []uint16 {
+// wanted are the packets to ask for now; next is when to ask again, zero where
+// nothing is missing.
+func (i *inbound) wanted(now time.Time) (seqs []uint16, next time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.gaps.ask()
+	return i.gaps.ask(now)
 }
 
 // senderReport takes the sender's own report of the stream.
