@@ -29,6 +29,7 @@ type conn struct {
 	epoch   int
 	pc      *webrtc.PeerConnection
 	bwe     cc.BandwidthEstimator
+	net     *bufferedNet
 	meter   *meter
 	route   route
 	// feedback is what the senders are told.
@@ -219,7 +220,7 @@ func (c *conn) prepare(life context.Context, servers []webrtc.ICEServer, op stri
 	if c.pc, err = e.api.NewPeerConnection(webrtc.Configuration{ICEServers: servers}); err != nil {
 		return fail(err)
 	}
-	c.bwe = <-e.bwe
+	c.bwe, c.net = <-e.bwe, e.net
 	trickle := newTrickle()
 	c.pc.OnICECandidate(trickle.add)
 	c.pc.OnICEConnectionStateChange(c.iceChanged)

@@ -24,6 +24,7 @@ type engine struct {
 	recv []webrtc.RTPCodecParameters
 	send []webrtc.RTPCodecParameters
 	bwe  chan cc.BandwidthEstimator // of the connection just made
+	net  *bufferedNet
 }
 
 // newEngine builds pion for one connection. RTX, RED and FEC are never offered:
@@ -57,10 +58,11 @@ func newEngine(cfg Config, bounds BitrateBounds, count *meter, logs pionLogs, re
 	if err := e.intercept(m, r, bounds, logs); err != nil {
 		return nil, err
 	}
-	settings, err := newSettings(cfg, logs, relay)
-	if err != nil {
+	var err error
+	if e.net, err = newBufferedNet(cfg.hooks.net, cfg.ReceiveBuffer, logs.log); err != nil {
 		return nil, err
 	}
+	settings := newSettings(cfg, e.net, logs, relay)
 	e.api = webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(settings))
 	return e, nil
 }
@@ -106,12 +108,8 @@ func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, bound
 	return nil
 }
 
-func newSettings(cfg Config, logs pionLogs, relay relayDial) (webrtc.SettingEngine, error) {
+func newSettings(cfg Config, network *bufferedNet, logs pionLogs, relay relayDial) webrtc.SettingEngine {
 	s := webrtc.SettingEngine{LoggerFactory: logs}
-	network, err := newBufferedNet(cfg.hooks.net, cfg.ReceiveBuffer, logs.log)
-	if err != nil {
-		return s, err
-	}
 	s.SetNet(network)
 	s.SetICEProxyDialer(relay)
 	s.DisableCloseByDTLS(cfg.hooks.settle != nil)
@@ -123,7 +121,7 @@ func newSettings(cfg Config, logs pionLogs, relay relayDial) (webrtc.SettingEngi
 	s.SetIncludeLoopbackCandidate(cfg.loopback())
 	s.SetReceiveMTU(receiveMTU)
 	s.SetSRTPReplayProtectionWindow(repairDepth)
-	return s, nil
+	return s
 }
 
 // natWait is the head start of paths between hosts over those through a NAT. Hosts

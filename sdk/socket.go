@@ -3,20 +3,26 @@ package sdk
 import (
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/pion/transport/v5"
 	"github.com/pion/transport/v5/stdnet"
 )
 
 // bufferedNet opens UDP sockets with a large receive buffer. The usual 208 KiB
-// hold 92 packets: less than the burst of one 1080p keyframe.
+// hold 92 packets: less than the burst of one 1080p keyframe. It is the queue that
+// is meant to fill when the process does not get to run: see [unhurriedConn].
 type bufferedNet struct {
 	transport.Net
 	size int
 	log  *slog.Logger
 	once sync.Once
+
+	mu      sync.Mutex // guards what follows
+	sockets []*net.UDPConn
 }
 
 // newBufferedNet wraps a network, the machine's own if nil.
@@ -37,7 +43,83 @@ func (n *bufferedNet) ListenUDP(network string, addr *net.UDPAddr) (transport.UD
 		return nil, err
 	}
 	n.enlarge(conn)
-	return conn, nil
+	socket, ok := conn.(*net.UDPConn)
+	if !ok {
+		return conn, nil
+	}
+	n.mu.Lock()
+	n.sockets = append(n.sockets, socket)
+	n.mu.Unlock()
+	return &unhurriedConn{UDPConn: socket}, nil
+}
+
+// overflowed is how many datagrams the open sockets had no room for; nil where the
+// system does not tell.
+func (n *bufferedNet) overflowed() *uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var sum uint64
+	known := false
+	for _, s := range n.sockets {
+		if drops, ok := receiveDrops(s); ok {
+			sum, known = sum+drops, true
+		}
+	}
+	if !known {
+		return nil
+	}
+	return &sum
+}
+
+// A breath is what is read from a socket in one go; who has read that much in a
+// shorter time than it takes to arrive on a fast line pauses.
+const (
+	breath      = 128 // packets
+	breathTime  = 2 * time.Millisecond
+	breathPause = time.Millisecond
+)
+
+// unhurriedConn is a socket that is not emptied faster than its packets can be
+// dealt with. Behind it pion has three queues of 1 MB that drop what they have no
+// room for, and no setting for the first two. A process that did not run for
+// seconds finds more than that in the kernel's buffer, and reading costs less than
+// decryption: the reader would carry it over into queues that are full.
+type unhurriedConn struct {
+	*net.UDPConn
+	// Of the one goroutine that reads.
+	packets int
+	begun   time.Time
+}
+
+// ReadFrom implements net.PacketConn.
+func (c *unhurriedConn) ReadFrom(p []byte) (int, net.Addr, error) {
+	c.breathe()
+	return c.UDPConn.ReadFrom(p)
+}
+
+// ReadFromAddrPort and WriteToAddrPort are what pion reads and writes by, where
+// both are there: they allocate nothing.
+func (c *unhurriedConn) ReadFromAddrPort(p []byte) (int, netip.AddrPort, error) {
+	c.breathe()
+	return c.ReadFromUDPAddrPort(p)
+}
+
+// WriteToAddrPort is the other half.
+func (c *unhurriedConn) WriteToAddrPort(p []byte, to netip.AddrPort) (int, error) {
+	return c.WriteToUDPAddrPort(p, to)
+}
+
+func (c *unhurriedConn) breathe() {
+	if c.packets++; c.packets < breath {
+		return
+	}
+	c.packets = 0
+	now := time.Now()
+	if now.Sub(c.begun) < breathTime {
+		time.Sleep(breathPause)
+		now = time.Now()
+	}
+	c.begun = now
 }
 
 // enlarge sets the buffer and reads it back: the kernel cuts the request to

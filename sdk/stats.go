@@ -38,6 +38,11 @@ type Stats struct {
 	BytesReceived   uint64
 	BytesSent       uint64
 
+	// Overflowed is how many datagrams of any kind the sockets had no room for,
+	// because this process did not read them in time. Those of media are also among
+	// the packets lost, unless they were repaired. nil where the system does not tell.
+	Overflowed *uint64
+
 	Inbound  []InboundStats
 	Outbound []OutboundStats
 	Pairs    []PairStats
@@ -120,7 +125,7 @@ func (s *Session) Stats(ctx context.Context) (Stats, error) {
 }
 
 func (c *conn) stats(now time.Time) Stats {
-	out := Stats{At: now}
+	out := Stats{At: now, Overflowed: c.net.overflowed()}
 	for _, i := range c.meter.incoming() {
 		out.addInbound(c.inboundStats(i))
 	}

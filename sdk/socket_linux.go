@@ -1,0 +1,31 @@
+package sdk
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Of SO_MEMINFO, sock_diag(7): figures of a socket's memory, of which the last one
+// is how many datagrams there was no room for.
+const (
+	memoryFigures = 9
+	memoryDrops   = 8
+)
+
+// receiveDrops is how many datagrams a socket had no room for.
+func receiveDrops(conn syscall.Conn) (drops uint64, ok bool) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	var figures [memoryFigures]uint32
+	size := uint32(unsafe.Sizeof(figures))
+	var errno syscall.Errno
+	err = raw.Control(func(fd uintptr) {
+		_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&figures)), uintptr(unsafe.Pointer(&size)), 0)
+	})
+	return uint64(figures[memoryDrops]), err == nil && errno == 0 && size == uint32(unsafe.Sizeof(figures))
+}
