@@ -116,7 +116,7 @@ func (c *unhurriedConn) breathe() {
 	c.packets = 0
 	now := time.Now()
 	if now.Sub(c.begun) < breathTime {
-		time.Sleep(breathPause)
+		time.Sleep(breathPause) //nolint:forbidigo // there is nothing to wait for but that others run
 		now = time.Now()
 	}
 	c.begun = now
