@@ -52,7 +52,7 @@ name: p
 session: {url: "URL", wait: 1s}
 sources:
   cam: {track: main_video}
-  vast: {file: CLIP, realtime: true, loop: true, max_pixels: 16}
+  vast: {track: main_video, max_pixels: 16}
 stages:
 - {name: moody, type: moody, from: cam}
 - {name: deaf, type: deaf, deadline: 50ms}
@@ -88,7 +88,7 @@ func runTroubled(t *testing.T) (adminAt string) {
 	if err := srv.SetTrouble(sessiontest.Trouble{Network: sessiontest.Network{Drop: 0.3, Seed: 1}}); err != nil {
 		t.Fatal(err)
 	}
-	path := write(t, "p.yaml", strings.NewReplacer("URL", srv.URL(), "CLIP", clip(t)).Replace(troubled))
+	path := write(t, "p.yaml", strings.ReplaceAll(troubled, "URL", srv.URL()))
 	v := invocation{registry: reg}
 	v.start(t, "run", path, "--admin", "127.0.0.1:0")
 	t.Cleanup(func() { close(release) })
