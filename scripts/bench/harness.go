@@ -23,6 +23,8 @@ type harness struct {
 	runs    int
 	seconds time.Duration // of a run of the tables that watch for long
 	keep    string        // file of the results that such a table goes on from, "" for none
+	cells   string        // of the table loss, separated by commas, "" for all
+	frames  int           // of the table sessions, those from memory
 	dir     string        // for clips, removed at the end
 	root    string        // of the repository
 	self    string
@@ -97,6 +99,7 @@ func children() map[string]func(ctx context.Context, args []string) error {
 		"decode": decodeChild, "serve": serveChild, "receive": receiveChild,
 		"exec": execChild, "work": workChild, "await": awaitChild, "simulate": simulateChild,
 		"start": startChild, "command": commandChild, "rtp": rtpChild,
+		"crowd": crowdChild, "hour": hourChild,
 	}
 }
 

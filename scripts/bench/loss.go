@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline/sim"
@@ -54,6 +56,11 @@ type cell struct {
 	Client  string
 	Seconds float64
 	Run     int
+}
+
+// among says that a list, as the flag has it, names the cell.
+func (c cell) among(list string) bool {
+	return list == "" || slices.Contains(strings.Split(list, ","), fmt.Sprintf("%s/%d", c.Server, c.Percent))
 }
 
 func cells(runs int, d time.Duration) []cell {
@@ -118,7 +125,7 @@ func (h *harness) loseAll(ctx context.Context, kept *results) error {
 		return err
 	}
 	for _, c := range cells(h.runs, h.seconds) {
-		if kept.has(c) {
+		if kept.has(c) || !c.among(h.cells) {
 			continue
 		}
 		w, err := h.lose(ctx, wire, c)
@@ -265,6 +272,9 @@ func (r *results) rows(d time.Duration) []row {
 	for _, server := range []string{onRuntime, onSimulator} {
 		for _, percent := range lossPercents() {
 			ours, theirs := r.of(server, percent, "ours", d), r.of(server, percent, "theirs", d)
+			if len(ours) == 0 {
+				continue
+			}
 			rows = append(rows, row{
 				what: fmt.Sprintf("%s, %d %% lost, %d runs", server, percent, len(ours)),
 				value: fmt.Sprintf("freezes %.0f / %.0f, frozen %.1f / %.1f s, longest %d / %d ms, %.1f / %.1f fps",

@@ -2,7 +2,7 @@
 // in one run, and prints a table for each comparison.
 //
 //	go run ./scripts/bench [-only NAME] [-runs N]
-//	go run ./scripts/bench -only loss [-runs N] [-for TIME] [-keep FILE]
+//	go run ./scripts/bench -only loss [-runs N] [-for TIME] [-keep FILE] [-cells LIST]
 //
 // Machines are noisy, so what counts is the ratio of two things measured in
 // turn, and its median. Whatever sends lives in a process of its own.
@@ -38,7 +38,7 @@ type row struct {
 }
 
 func benches() []bench {
-	return []bench{decodeBench(), wireBench(), latencyBench(), sessionBench(), graphBench(), execBench(), lossBench()}
+	return []bench{decodeBench(), wireBench(), latencyBench(), sessionBench(), sessionsBench(), graphBench(), execBench(), lossBench()}
 }
 
 func main() {
@@ -48,13 +48,15 @@ func main() {
 	only := flag.String("only", "", "the name of one table: "+names())
 	runs := flag.Int("runs", 5, "measured runs of each thing")
 	seconds := flag.Duration("for", 30*time.Second, "of each run of the table loss")
+	wanted := flag.String("cells", "", "of the table loss, all if nothing is said: `LIST` like runtime/2,simulator/20")
 	keep := flag.String("keep", "", "`FILE` of the results of the table loss: what it has is not measured again")
+	frames := flag.Int("frames", 10_000, "from memory, of the table sessions: 108000 are an hour's")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	h, err := newHarness(".", *runs)
 	if err == nil {
-		h.seconds, h.keep = *seconds, *keep
+		h.seconds, h.keep, h.cells, h.frames = *seconds, *keep, *wanted, *frames
 		err = h.benchAll(ctx, *only)
 		h.close()
 	}
