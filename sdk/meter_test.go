@@ -158,7 +158,7 @@ func TestRatesAreOfASecond(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &conn{session: s, log: s.log, pc: under.pc, data: under.data, control: under.control, meter: newMeter(), bwe: slow{}, lost: make(chan struct{})}
+		c := &conn{session: s, log: s.log, pc: under.pc, data: under.data, control: under.control, meter: newMeter(), bwe: slow{}, net: new(bufferedNet), lost: make(chan struct{})}
 		o := &outbound{}
 		c.meter.out[7] = o
 		c.workers.Go(c.keepAlive)
