@@ -179,6 +179,9 @@ func TestTraceOfACallThatHangs(t *testing.T) {
 
 // A frame that somebody keeps for later is over all the same.
 func TestTraceEndsWithoutKeeps(t *testing.T) {
+	if framecheck {
+		t.Skip("the stage keeps frames to its end")
+	}
 	r := newRig(t, 1)
 	r.source("cam", 2)
 	var kept []*pipeline.Frame
