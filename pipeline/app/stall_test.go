@@ -26,12 +26,20 @@ func TestFrozen(t *testing.T) {
 		{"moves", []look{{0, 0, true, false}, {9 * time.Second, 5, true, false}, {18 * time.Second, 6, true, false}}},
 		{"never came", []look{{0, 0, true, false}, {10 * time.Second, 0, true, true}}},
 		{"once for each standstill", []look{
-			{0, 7, true, false}, {9 * time.Second, 7, true, false}, {10 * time.Second, 7, true, true}, {30 * time.Second, 7, true, false},
-			{31 * time.Second, 8, true, false}, {40 * time.Second, 8, true, false}, {41 * time.Second, 8, true, true},
+			{0, 7, true, false},
+			{9 * time.Second, 7, true, false},
+			{10 * time.Second, 7, true, true},
+			{30 * time.Second, 7, true, false},
+			{31 * time.Second, 8, true, false},
+			{40 * time.Second, 8, true, false},
+			{41 * time.Second, 8, true, true},
 		}},
 		{"without a session nothing stands still", []look{
-			{0, 7, true, false}, {9 * time.Second, 7, false, false}, {20 * time.Second, 7, false, false},
-			{29 * time.Second, 7, true, false}, {30 * time.Second, 7, true, true},
+			{0, 7, true, false},
+			{9 * time.Second, 7, false, false},
+			{20 * time.Second, 7, false, false},
+			{29 * time.Second, 7, true, false},
+			{30 * time.Second, 7, true, true},
 		}},
 	}
 	for _, tt := range tests {
