@@ -29,13 +29,13 @@ type Session struct {
 	// NoTrack, if set, is what Publish answers.
 	NoTrack error
 
-	mu        sync.Mutex // guards what follows
-	down      bool
-	commands  []Command
-	uploads   []Upload
-	tracks    []*Track
-	listeners []chan pipeline.Message
-	ended     bool
+	messages pipeline.MessageTopic
+
+	mu       sync.Mutex // guards what follows
+	down     bool
+	commands []Command
+	uploads  []Upload
+	tracks   []*Track
 }
 
 var _ pipeline.Session = (*Session)(nil)
@@ -127,66 +127,21 @@ func (s *Session) Uploads() []Upload {
 // Schema returns Document.
 func (s *Session) Schema(context.Context) (json.RawMessage, error) { return s.Document, s.ready() }
 
-// queued is how many messages wait for a reader that is slow.
-const queued = 64
-
 // Messages yields what Say says from now on.
 func (s *Session) Messages(ctx context.Context) iter.Seq[pipeline.Message] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ch := make(chan pipeline.Message, queued)
-	if s.ended {
-		close(ch)
-	} else {
-		s.listeners = append(s.listeners, ch)
-	}
-	return func(yield func(pipeline.Message) bool) {
-		defer s.forget(ch)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case m, ok := <-ch:
-				if !ok || !yield(m) {
-					return
-				}
-			}
-		}
-	}
+	return s.messages.Subscribe(ctx)
 }
 
-func (s *Session) forget(ch chan pipeline.Message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.listeners = slices.DeleteFunc(s.listeners, func(l chan pipeline.Message) bool { return l == ch })
-}
-
-// Say has the model say something. What a reader has no room for is lost.
-func (s *Session) Say(m pipeline.Message) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, l := range s.listeners {
-		select {
-		case l <- m:
-		default:
-		}
-	}
-}
+// Say has the model say something. A reader that is too slow loses the oldest.
+func (s *Session) Say(m pipeline.Message) { s.messages.Tell(m) }
 
 // End ends the session: Messages ends, and everything else fails with
 // ErrNotReady.
 func (s *Session) End() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.down = true
-	if s.ended {
-		return
-	}
-	s.ended = true
-	for _, l := range s.listeners {
-		close(l)
-	}
-	s.listeners = nil
+	s.mu.Unlock()
+	s.messages.Close()
 }
 
 // Publish takes the track.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,12 +23,13 @@ type model struct {
 	spec config.Session
 	turn map[string]time.Duration // of the sinks
 
-	mu        sync.Mutex // guards what follows
-	down      bool
-	over      bool
-	given     map[int]int // how often each reply was given
-	uploads   int
-	listeners []chan pipeline.Message
+	messages pipeline.MessageTopic
+
+	mu      sync.Mutex // guards what follows
+	down    bool
+	over    bool
+	given   map[int]int // how often each reply was given
+	uploads int
 }
 
 var (
@@ -184,51 +184,15 @@ func (m *model) Schema(context.Context) (json.RawMessage, error) {
 	return json.RawMessage("{}"), m.ready()
 }
 
-// heard is how many messages wait for a reader that is slow.
-const heard = 1024
-
 // Messages yields what say says from now on.
 func (m *model) Messages(ctx context.Context) iter.Seq[pipeline.Message] {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	ch := make(chan pipeline.Message, heard)
-	if m.over {
-		close(ch)
-	} else {
-		m.listeners = append(m.listeners, ch)
-	}
-	return func(yield func(pipeline.Message) bool) {
-		defer m.forget(ch)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case said, ok := <-ch:
-				if !ok || !yield(said) {
-					return
-				}
-			}
-		}
-	}
-}
-
-func (m *model) forget(ch chan pipeline.Message) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.listeners = slices.DeleteFunc(m.listeners, func(l chan pipeline.Message) bool { return l == ch })
+	return m.messages.Subscribe(ctx)
 }
 
 // say has the model say something now.
 func (m *model) say(said pipeline.Message) {
 	said.At = time.Now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, l := range m.listeners {
-		select {
-		case l <- said:
-		default:
-		}
-	}
+	m.messages.Tell(said)
 }
 
 func (m *model) setDown(down bool) {
@@ -240,12 +204,9 @@ func (m *model) setDown(down bool) {
 // end ends the session.
 func (m *model) end() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.over = true
-	for _, l := range m.listeners {
-		close(l)
-	}
-	m.listeners = nil
+	m.mu.Unlock()
+	m.messages.Close()
 }
 
 // Publish takes any track and forgets what is sent.

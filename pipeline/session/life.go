@@ -47,7 +47,7 @@ func (s *Session) heard(m pipeline.Message) {
 	if m.Type == "command_error" {
 		s.disown(m)
 	}
-	s.messages.tell(m)
+	s.messages.Tell(m)
 }
 
 // install makes l the present life: commands, uploads and messages are its own
@@ -90,7 +90,7 @@ func (s *Session) finish() {
 	s.over, s.renewing = true, false
 	s.tell()
 	s.mu.Unlock()
-	s.messages.close()
+	s.messages.Close()
 }
 
 // tell wakes who waits for a change. s.mu is held.

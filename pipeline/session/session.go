@@ -36,7 +36,7 @@ type Config struct {
 type Session struct {
 	cfg      Config
 	ledger   *ledger
-	messages *hub
+	messages pipeline.MessageTopic
 	budget   *budget // nil: without bound
 	bucket   *bucket // nil: without bound
 	circles  *circles
@@ -65,7 +65,7 @@ var (
 func New(cfg Config) *Session {
 	spec := cfg.Spec
 	return &Session{
-		cfg: cfg, ledger: newLedger(cfg), messages: newHub(), budget: newBudget(spec.Budget, cfg.Clock, cfg.Log),
+		cfg: cfg, ledger: newLedger(cfg), budget: newBudget(spec.Budget, cfg.Clock, cfg.Log),
 		bucket: newBucket(spec.Commands), circles: newCircles(spec.Commands.Cycle, cfg.Log),
 		setters: newSetters(spec.Renew), files: newFiles(spec.Renew != nil),
 		changed: make(chan struct{}), writers: make(map[*writer]struct{}),
@@ -185,7 +185,7 @@ func (s *Session) Messages(ctx context.Context) iter.Seq[pipeline.Message] {
 	if s.latest() == nil {
 		return func(func(pipeline.Message) bool) {}
 	}
-	return s.messages.subscribe(ctx)
+	return s.messages.Subscribe(ctx)
 }
 
 // Upload sends a file.
