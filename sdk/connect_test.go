@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -534,7 +535,8 @@ func TestRejectedTrack(t *testing.T) {
 			if message(err) != tt.want || !errors.Is(err, ErrNoCodec) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
-			if lines := srv.lines(); lines[len(lines)-1] != "DELETE /sessions/s1" {
+			// An upload of candidates that was given up may come behind it.
+			if lines := srv.lines(); !slices.Contains(lines[len(lines)-2:], "DELETE /sessions/s1") {
 				t.Errorf("requests: %q", lines)
 			}
 		})

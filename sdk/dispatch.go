@@ -4,6 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/pion/webrtc/v4"
+
 	"github.com/reactorpipe/reactorpipe/sdk/wire"
 )
 
@@ -99,14 +101,22 @@ func (c *conn) onEnd(reason string) {
 	})
 }
 
-// drainWait is what the channels may take to close behind the first sign of a
-// loss. It is lost time where the network is gone, which took seconds to notice.
-const drainWait = 100 * time.Millisecond
+// What the channels may take to close behind the first sign of a loss. Behind the
+// transport they do close, when the machine gets to it; where the network is gone,
+// which took seconds to notice, they stay open, and the wait is lost time.
+const (
+	drainWait  = 100 * time.Millisecond
+	drainClose = 5 * time.Second
+)
 
 // drained waits until both channels have been read to their end: they may hold
 // the notice why.
 func (c *conn) drained() {
-	t := time.NewTimer(drainWait)
+	wait := drainWait
+	if c.pc.ConnectionState() == webrtc.PeerConnectionStateClosed {
+		wait = drainClose
+	}
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	for _, ch := range []*channel{c.data, c.control} {
 		select {

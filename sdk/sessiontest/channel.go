@@ -150,6 +150,13 @@ func (o *outbox) open(c *connection) {
 	o.flush(c)
 }
 
+// holds says that a message waits for the client's first word.
+func (o *outbox) holds() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.held) > 0
+}
+
 // flush writes what was held back, if nothing holds it any more. o.mu is held.
 func (o *outbox) flush(c *connection) {
 	if !o.up || !o.latched {

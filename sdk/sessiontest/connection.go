@@ -219,14 +219,15 @@ func (c *connection) sender(name string) *sender {
 	return c.senders[name]
 }
 
-// drain waits until what was sent has arrived, but not for long.
+// drain waits until what was sent, and what is held back, has arrived, but not
+// for long.
 func (c *connection) drain() {
 	const longest = 5 * time.Second
 	deadline := time.NewTimer(longest)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for c.buffered() > 0 {
+	for c.out.holds() || c.buffered() > 0 {
 		select {
 		case <-tick.C:
 		case <-deadline.C:

@@ -173,11 +173,11 @@ func owned(name string) string {
 	return "reactor/" + name
 }
 
-// cloudSessions counts them. s.mu is held.
+// cloudSessions counts those that were not told to end. s.mu is held.
 func (s *Server) cloudSessions() int {
 	n := 0
 	for _, x := range s.sessions {
-		if x.cloud {
+		if x.cloud && x.alive() {
 			n++
 		}
 	}
