@@ -24,6 +24,7 @@ func TestExec(t *testing.T) {
 	}
 	run(t, ".", "go", "build", "-buildvcs=false", "-o", program, "../cmd/reactorpipe")
 	run(t, out, program, "run", pipeline, "--frames", "20", "--admin", "off")
+	run(t, "exec", program, "test")
 	text, err := os.ReadFile(filepath.Join(out, "out", "light.jsonl"))
 	if err != nil {
 		t.Fatal(err)
