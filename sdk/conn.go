@@ -60,6 +60,9 @@ type conn struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool       // no goroutine is started any more
 	workers sync.WaitGroup
+
+	asking sync.RWMutex // guards what follows; read-held while pion is asked
+	silent bool         // pion is being closed and must not be asked for statistics
 }
 
 // lose marks the connection as lost, once. It may be called from anywhere.
@@ -97,6 +100,9 @@ func (c *conn) close() {
 	c.closed = true
 	c.mu.Unlock()
 	c.cancel()
+	c.asking.Lock()
+	c.silent = true
+	c.asking.Unlock()
 	settled := func() {}
 	if settle := c.session.cfg.hooks.settle; settle != nil {
 		settled = settle()
@@ -325,6 +331,7 @@ func (c *conn) accept(remote string, offered wire.Features, op string) error {
 		return gpuErrorf(CodeTransport, op, "sdp answer: %v", err)
 	}
 	c.spawn(c.hasten)
+	c.spawn(c.awaitChannels)
 	for _, s := range c.senders {
 		c.spawn(s.readFeedback)
 	}
@@ -363,6 +370,26 @@ func (c *conn) gate(ctx context.Context, op string) error {
 	return nil
 }
 
+// channelLook is how often it is looked whether there will be channels at all.
+const channelLook = 100 * time.Millisecond
+
+// awaitChannels sees a server that leaves before the channels are open. Of it pion
+// tells nothing; ICE would be the first to miss it, seconds later.
+func (c *conn) awaitChannels() {
+	look := time.NewTicker(channelLook)
+	defer look.Stop()
+	for c.pc.SCTP().State() != webrtc.SCTPTransportStateClosed {
+		select {
+		case <-c.lost:
+			return
+		case <-c.data.open:
+			return
+		case <-look.C:
+		}
+	}
+	c.lose(fmt.Errorf("channels %w", errClosedByServer))
+}
+
 func (c *conn) stateChanged(state webrtc.PeerConnectionState) {
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
@@ -370,12 +397,9 @@ func (c *conn) stateChanged(state webrtc.PeerConnectionState) {
 			c.session.cfg.took(StepDTLS)
 			close(c.connected)
 		})
-	case webrtc.PeerConnectionStateClosed:
-		// Told by DTLS, which may overtake the end of the channels.
-		c.lose(fmt.Errorf("peer connection %w", errClosedByServer))
 	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
 		c.lose(fmt.Errorf("peer connection state: %s", state))
-	case webrtc.PeerConnectionStateUnknown, webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting:
+	case webrtc.PeerConnectionStateUnknown, webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting, webrtc.PeerConnectionStateClosed:
 	}
 }
 

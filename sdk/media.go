@@ -112,7 +112,9 @@ func newSettings(cfg Config, network *bufferedNet, logs pionLogs, relay relayDia
 	s := webrtc.SettingEngine{LoggerFactory: logs}
 	s.SetNet(network)
 	s.SetICEProxyDialer(relay)
-	s.DisableCloseByDTLS(cfg.hooks.settle != nil)
+	// The end of the channels tells that the server has gone. A connection that
+	// closes by itself must not be asked for its statistics: see [conn.statistics].
+	s.DisableCloseByDTLS(true)
 	s.SetSrflxAcceptanceMinWait(natWait)
 	s.SetPrflxAcceptanceMinWait(natWait)
 	s.SetRelayAcceptanceMinWait(relayWait)

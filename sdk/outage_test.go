@@ -97,6 +97,23 @@ func (w *world) outage(d time.Duration) {
 	w.Mend()
 }
 
+// TestServerLeavesBeforeTheChannelsOpen: that is known as soon as it is so.
+func TestServerLeavesBeforeTheChannelsOpen(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.CutChannels()
+		_, err := w.open(t, Config{Trace: func(s Step) {
+			if s == StepDTLS {
+				pass(100 * time.Millisecond) // the first try to open them is lost
+				w.Mend()
+				w.srv.Crash()
+			}
+		}})
+		if got := message(err); got != "connect: [TRANSPORT_ERROR] peer connection not established: channels closed by the server" {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
 // TestOutageBeyondTheWindow: the session is given up when the server has, and
 // not long after.
 func TestOutageBeyondTheWindow(t *testing.T) {

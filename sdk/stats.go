@@ -239,13 +239,24 @@ func lossRatio(lost int64, received uint64) *float64 {
 	return &ratio
 }
 
+// statistics are pion's own; none while it is being closed, which it does not
+// stand.
+func (c *conn) statistics() webrtc.StatsReport {
+	c.asking.RLock()
+	defer c.asking.RUnlock()
+	if c.silent {
+		return nil
+	}
+	return c.pc.GetStats()
+}
+
 // addPath tells of the candidate pairs.
 func (c *conn) addPath(s *Stats) {
 	available := c.bitrate(BitrateBounds{})
 	s.AvailableOutgoingBitrate = &available
 	s.IncomingBitrate, s.OutgoingBitrate = c.route.rates()
 	live := c.route.live()
-	report := c.pc.GetStats()
+	report := c.statistics()
 	for _, entry := range report {
 		pair, ok := entry.(webrtc.ICECandidatePairStats)
 		if !ok {

@@ -131,14 +131,20 @@ func (m *Memory) CutChannels() {
 	m.deaf = true
 }
 
-// passes says whether a packet arrives. The first byte tells DTLS, which holds
-// the data channels, from STUN and SRTP (RFC 7983).
+// The types of the DTLS records that hold the data channels, and of their end: the
+// first byte, which tells DTLS from STUN and SRTP too (RFC 7983).
+const (
+	dtlsAlert = 21
+	dtlsData  = 23
+)
+
+// passes says whether a packet arrives.
 func (m *Memory) passes(c vnet.Chunk) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	data := c.UserData()
-	dtls := len(data) > 0 && data[0] >= 20 && data[0] <= 63
-	return m.mended == nil && (!dtls || !m.deaf)
+	channel := len(data) > 0 && (data[0] == dtlsAlert || data[0] == dtlsData)
+	return m.mended == nil && (!channel || !m.deaf)
 }
 
 // Mend gives all of the path back.
