@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -64,9 +65,9 @@ const (
 // Frame is one picture (or one message) on its way through the graph.
 //
 // A frame has one owner: the graph, which lends it to each stage and sink for
-// the length of a call and releases it in the end. Who is lent a frame neither
-// releases it nor remembers it. Who needs its pixels after the call takes a
-// Keep of it and releases that.
+// the length of a call and recycles it in the end. Who is lent a frame neither
+// releases it nor remembers it, for it becomes another frame. Who needs its
+// pixels after the call takes a Keep of it and releases that.
 //
 // Several frames may hold the same pixels (a fan-out does that). Reading needs
 // no care; to write, ask for them with Edit, which copies if somebody else
@@ -102,7 +103,8 @@ type slot struct {
 
 // NewFrame returns a frame that owns img; img is nil for a message.
 func NewFrame(meta Meta, img Image) *Frame {
-	f := &Frame{Meta: meta, geometry: Identity()}
+	f := spareFrame()
+	f.Meta, f.geometry = meta, Identity()
 	if img != nil {
 		f.pixels = newPixels(img)
 	}
@@ -111,10 +113,7 @@ func NewFrame(meta Meta, img Image) *Frame {
 
 // Occupy has free called once f and everything made from it with Share are
 // released. It is for the graph, which calls it once, as f enters.
-func (f *Frame) Occupy(free func()) {
-	f.slot = &slot{free: free}
-	f.slot.refs.Store(1)
-}
+func (f *Frame) Occupy(free func()) { f.slot = newSlot(free) }
 
 // Lend says which stage sets annotations from here on. It is for the graph.
 func (f *Frame) Lend(stage string) { f.holder = stage }
@@ -162,10 +161,10 @@ func (f *Frame) KeepMeta() *Frame {
 	// its own. f still appends in place, behind what the copy sees: of all
 	// frames over that memory only one is unclipped, so nobody else does.
 	n := len(f.annotations)
-	return &Frame{
-		Meta: f.Meta, geometry: f.geometry, annotations: f.annotations[:n:n],
-		holder: f.holder, dropped: f.dropped,
-	}
+	k := spareFrame()
+	k.Meta, k.geometry, k.annotations = f.Meta, f.geometry, f.annotations[:n:n]
+	k.holder, k.dropped = f.holder, f.dropped
+	return k
 }
 
 // StandIn makes into a frame that can travel in f's place if f does not come
@@ -194,8 +193,8 @@ func (f *Frame) Release() error {
 		f.counted.Add(-1)
 	}
 	err := f.releasePixels()
-	if f.slot != nil && f.slot.refs.Add(-1) == 0 {
-		f.slot.free()
+	if f.slot != nil {
+		f.slot.leave()
 	}
 	f.trace.Release()
 	return err
@@ -219,11 +218,11 @@ func (f *Frame) releasePixels() error {
 		note(p.release())
 	}
 	for _, v := range f.stale {
-		if v.image != nil {
-			note(v.image.Close())
-		}
+		note(v.end())
 	}
-	f.retired, f.stale = nil, nil
+	clear(f.retired)
+	clear(f.stale)
+	f.retired, f.stale = f.retired[:0], f.stale[:0]
 	return errors.Join(errs...)
 }
 
@@ -248,6 +247,18 @@ func (f *Frame) Image() Image {
 	return f.pixels.image
 }
 
+// errReleased is what is wrong with a frame that is used by who remembered it.
+var errReleased = fmt.Errorf("%w: the frame was released; Keep it for later", ErrNoPixels)
+
+// NoPixels says, of a frame without Image, why there is none: an error that wraps
+// ErrNoPixels.
+func (f *Frame) NoPixels() error {
+	if f.released {
+		return errReleased
+	}
+	return ErrNoPixels
+}
+
 // Geometry returns the transform from positions in the source picture to
 // positions in this one.
 func (f *Frame) Geometry() Affine { return f.geometry }
@@ -257,7 +268,7 @@ func (f *Frame) Geometry() Affine { return f.geometry }
 // for reading. ErrNoPixels without a picture.
 func (f *Frame) View(to Format, convert func(src Image) (Image, error)) (Image, error) {
 	if f.pixels == nil {
-		return nil, ErrNoPixels
+		return nil, f.NoPixels()
 	}
 	return f.pixels.view(to, convert)
 }
@@ -270,13 +281,13 @@ func (f *Frame) View(to Format, convert func(src Image) (Image, error)) (Image, 
 // thus show the edit: clone it if you need the old picture.
 func (f *Frame) Edit(writable func(Image) bool, private func(src Image) (Image, error)) (Image, error) {
 	if f.pixels == nil {
-		return nil, ErrNoPixels
+		return nil, f.NoPixels()
 	}
 	if f.pixels.sole() && writable(f.pixels.image) {
 		if f.pixels.guard != nil {
 			f.pixels.guard.edited()
 		}
-		f.stale = append(f.stale, f.pixels.takeViews()...)
+		f.stale = f.pixels.takeViews(f.stale)
 		return f.pixels.image, nil
 	}
 	img, err := private(f.pixels.image)

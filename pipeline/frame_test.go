@@ -386,6 +386,85 @@ func TestReleasingTwiceIsAProgrammingError(t *testing.T) {
 	_ = f.Release()
 }
 
+func TestAFrameIsNotUsedAfterItsRelease(t *testing.T) {
+	const want = "frame has no pixels: the frame was released; Keep it for later"
+	f := newFrame(t, 1)
+	release(t, f)
+	if _, err := f.View(grayView, private); err == nil || err.Error() != want {
+		t.Errorf("View: %v", err)
+	}
+	if _, err := f.Edit(writable, private); err == nil || err.Error() != want {
+		t.Errorf("Edit: %v", err)
+	}
+}
+
+// What others took of a frame stays what it is when that becomes another one.
+func TestRecycle(t *testing.T) {
+	kind := pipeline.NewKind[int]("count", nil)
+	var kept []*pipeline.Frame
+	const frames = 50
+	for i := range frames {
+		f := newFrame(t, byte(i))
+		f.Seq = uint64(i)
+		f.Lend("stage")
+		pipeline.Set(f, kind, i)
+		view(t, f, nil)
+		kept = append(kept, f.Keep(), f.KeepMeta())
+		write(t, f, 99)
+		if err := f.Recycle(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, k := range kept {
+		n := i / 2
+		if got, ok := pipeline.GetFrom(k, "stage", kind); !ok || got != n || k.Seq != uint64(n) || k.Dropped() != "" {
+			t.Errorf("frame %d: annotation %d, sequence %d", n, got, k.Seq)
+		}
+		if i%2 == 0 && (valueOf(k) != byte(n) || view(t, k, nil).value != 2*byte(n)) {
+			t.Errorf("frame %d shows %d, its view %d", n, valueOf(k), view(t, k, nil).value)
+		}
+	}
+	release(t, kept...)
+}
+
+func TestAFrameThatIsMadeAnewIsEmpty(t *testing.T) {
+	kind := pipeline.NewKind[int]("count", nil)
+	for range 50 {
+		f := newFrame(t, 1)
+		if f.Dropped() != "" || f.Geometry() != pipeline.Identity() || f.Discontinuity != "" || f.Trace() != nil {
+			t.Errorf("dropped %q, geometry %v, %q", f.Dropped(), f.Geometry(), f.Discontinuity)
+		}
+		if n, ok := pipeline.Get(f, kind); ok {
+			t.Errorf("annotated with %d", n)
+		}
+		f.Discontinuity = pipeline.Loss
+		pipeline.Set(f, kind, 1)
+		f.Replace(paintOf(f), pipeline.Affine{2, 0, 0, 0, 2, 0})
+		if err := f.Drop("error"); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Recycle(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRecyclingTwiceIsAProgrammingError(t *testing.T) {
+	f := newFrame(t, 1)
+	if err := f.Recycle(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	_ = f.Recycle()
+}
+
+// paintOf returns another picture whose end f's test waits for.
+func paintOf(f *pipeline.Frame) *picture { return paint(f.Image().(*picture).alive, 2) }
+
 type brokenPicture struct{ picture }
 
 func (*brokenPicture) Close() error { return errors.New("device lost") }

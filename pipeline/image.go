@@ -53,12 +53,6 @@ type view struct {
 	err    error
 }
 
-func newPixels(img Image) *pixels {
-	p := &pixels{image: img}
-	p.refs.Store(1)
-	return p
-}
-
 func (p *pixels) hold() *pixels {
 	p.refs.Add(1)
 	return p
@@ -70,13 +64,13 @@ func (p *pixels) release() error {
 	}
 	err := p.image.Close()
 	for _, v := range p.views {
-		if v.image == nil {
-			continue
-		}
-		if e := v.image.Close(); err == nil {
+		if e := v.end(); err == nil {
 			err = e
 		}
 	}
+	clear(p.views)
+	p.views = p.views[:0]
+	p.recycle()
 	return err
 }
 
@@ -104,17 +98,18 @@ func (p *pixels) viewOf(to Format) *view {
 			return v
 		}
 	}
-	v := &view{format: to}
+	v := newView(to)
 	p.views = append(p.views, v)
 	return v
 }
 
-// takeViews empties p of its conversions, which no longer show its pixels. The
-// caller closes them when nobody can be looking any more.
-func (p *pixels) takeViews() []*view {
+// takeViews moves p's conversions, which no longer show its pixels, behind to. The
+// caller ends them when nobody can be looking any more.
+func (p *pixels) takeViews(to []*view) []*view {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	views := p.views
-	p.views = nil
-	return views
+	to = append(to, p.views...)
+	clear(p.views)
+	p.views = p.views[:0]
+	return to
 }

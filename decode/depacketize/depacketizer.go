@@ -66,6 +66,7 @@ type Depacketizer struct {
 	spare  []byte // the other buffer: a unit is read while the next is made
 	out    []decode.AccessUnit
 
+	notes        notes
 	clock        timestamps
 	needKeyframe bool
 	last         unit // the unit delivered last, without data
@@ -209,7 +210,7 @@ func (d *Depacketizer) deliver() {
 		Keyframe: u.keyframe,
 	}
 	if d.codec.Video() && d.codec != decode.AV1 { // an AV1 packetizer takes a trailer for an OBU
-		splitTrailer(&au)
+		d.splitTrailer(&au)
 	}
 	d.stats.Units++
 	if u.keyframe {
@@ -238,7 +239,7 @@ func (u *unit) continues(last *unit) bool {
 	return u.pictureIDBits > 0 && u.pictureIDBits == last.pictureIDBits && (last.pictureID+1)&mask == u.pictureID
 }
 
-func splitTrailer(au *decode.AccessUnit) {
+func (d *Depacketizer) splitTrailer(au *decode.AccessUnit) {
 	data, m := wire.SplitTrailer(au.Data)
 	if m == nil {
 		return
@@ -246,5 +247,25 @@ func splitTrailer(au *decode.AccessUnit) {
 	au.Data = data
 	au.FrameID = m.GetFrameId()
 	au.CaptureTime = time.Duration(m.GetCaptureTimeUs()) * time.Microsecond
-	au.UserData = m.GetUserData()
+	au.UserData = d.notes.keep(m.GetUserData())
+}
+
+// notes is memory for user data, which goes with frames for as long as anybody
+// has them: one allocation for many.
+type notes []byte
+
+// noteSize holds the user data of a second or more.
+const noteSize = 4 << 10
+
+// keep returns a copy of b.
+func (n *notes) keep(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	if len(b) > cap(*n)-len(*n) {
+		*n = make([]byte, 0, max(noteSize, len(b)))
+	}
+	start := len(*n)
+	*n = append(*n, b...)
+	return (*n)[start:len(*n):len(*n)]
 }

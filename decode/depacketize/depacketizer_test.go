@@ -458,7 +458,8 @@ func TestUnknownCodec(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	for _, codec := range []decode.Codec{decode.VP8, decode.VP9, decode.H264, decode.H265} {
 		d := newDepacketizer(t, codec, depacketize.Config{})
-		packets := newSender(codec).packets(coded(codec, true, 5000))
+		tagged := wire.AppendTrailer(coded(codec, true, 5000), &wire.FrameMetadata{FrameId: 7, UserData: []byte("hi")})
+		packets := newSender(codec).packets(tagged)
 		frame := func() {
 			for _, p := range packets {
 				d.Push(p)

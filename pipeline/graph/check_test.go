@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,6 +123,19 @@ func TestCheckFrames(t *testing.T) {
 			})
 			r.t.Cleanup(func() { kept.Release() })
 		}, `sink "out" kept frames and did not release them: 1`},
+		{"remembers what it was lent", func(r *rig) {
+			var remembered *pipeline.Frame
+			r.stage("blur", "cam", func(_ context.Context, f *pipeline.Frame) error {
+				if remembered == nil {
+					remembered = f
+				}
+				if _, err := remembered.View(f.Image().Format(), pipeline.Image.Clone); err != nil {
+					return fmt.Errorf("%w: %w", pipeline.ErrFatal, err)
+				}
+				return nil
+			})
+			r.sink("out", "blur", through)
+		}, `stage "blur": ` + pipeline.ErrFatal.Error() + `: frame has no pixels: the frame was released; Keep it for later`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

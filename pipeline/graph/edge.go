@@ -170,9 +170,17 @@ func (n *node) drop(f *pipeline.Frame, why reason) {
 
 // release ends f.
 func (n *node) release(f *pipeline.Frame) {
-	if err := f.Release(); err != nil {
+	if err := n.giveUp(f); err != nil {
 		n.faults.report("pixels not released", err)
 	}
+}
+
+// giveUp lets f become another frame, unless frames are checked.
+func (n *node) giveUp(f *pipeline.Frame) error {
+	if n.graph.checksFrames() {
+		return f.Release()
+	}
+	return f.Recycle()
 }
 
 // queued returns how many frames wait in front of the node.

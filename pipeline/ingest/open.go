@@ -64,7 +64,7 @@ func (f *Frames) release() {
 	if f.frame == nil {
 		return
 	}
-	if err := f.frame.Release(); err != nil && f.err == nil {
+	if err := f.frame.Recycle(); err != nil && f.err == nil {
 		f.err = err
 	}
 	f.frame = nil

@@ -57,7 +57,7 @@ func packed(f *pipeline.Frame, layout pipeline.Layout) (*Image, error) {
 	if layout == pipeline.Gray8 {
 		to = gray(format.Width, format.Height)
 	}
-	return viewImage(f, to, read)
+	return viewImage(f, to, own)
 }
 
 // row returns a row of the pixels where they lie.

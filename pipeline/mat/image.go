@@ -18,9 +18,11 @@ type Image struct {
 	p      unsafe.Pointer
 	stride int    // in bytes
 	buffer buffer // empty: the pixels are somebody else's, who outlives them
+	framed bool   // from shells
 
-	mu      sync.Mutex // guards headers and closed
+	mu      sync.Mutex // guards what follows
 	headers []*gocv.Mat
+	spare   []*gocv.Mat // from an earlier life
 	closed  bool
 }
 
@@ -57,18 +59,28 @@ func layoutOf(m *gocv.Mat) pipeline.Layout {
 	return pipeline.LayoutUnknown
 }
 
-// allocate returns a picture with rows that follow each other without gaps,
-// which is what OpenCV's users expect.
+// allocate returns a picture of the caller's own.
 func allocate(format pipeline.Format) (*Image, error) {
+	m := new(Image)
+	if err := m.allocate(format); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// allocate gives m memory with rows that follow each other without gaps, which is
+// what OpenCV's users expect.
+func (m *Image) allocate(format pipeline.Format) error {
 	row := format.Width * channels(format.Layout)
 	if row <= 0 || format.Height <= 0 || row > math.MaxInt32/format.Height {
-		return nil, fmt.Errorf("mat: no picture can be %s", format)
+		return fmt.Errorf("mat: no picture can be %s", format)
 	}
 	b, err := memory.take(row * format.Height)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &Image{format: format, p: b.p, stride: row, buffer: b}, nil
+	m.format, m.p, m.stride, m.buffer = format, b.p, row, b
+	return nil
 }
 
 // channels is 0 for layouts that an Image does not have.
@@ -95,25 +107,17 @@ func (m *Image) Format() pipeline.Format { return m.format }
 // Mat returns a header over the picture's pixels, valid until the picture is
 // closed. Closing the header is harmless and not needed.
 func (m *Image) Mat() *gocv.Mat {
-	h, err := wrap(m.p, m.format.Height, m.format.Width, matType(m.format.Layout), m.stride)
-	if err != nil {
-		panic(err) // checked when the picture was made
-	}
-	if !m.lend(&h) {
-		panic("mat: picture used after its release")
-	}
-	return &h
-}
-
-// lend has h closed together with m.
-func (m *Image) lend(h *gocv.Mat) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return false
+		panic("mat: picture used after its release")
+	}
+	h, err := m.header()
+	if err != nil {
+		panic(err) // checked when the picture was made
 	}
 	m.headers = append(m.headers, h)
-	return true
+	return h
 }
 
 // Plane returns where the pixels are. There is one plane.
@@ -133,22 +137,29 @@ func (m *Image) Clone() (pipeline.Image, error) {
 
 // Close ends the picture and every Mat of it. The second Close does nothing.
 func (m *Image) Close() error {
-	headers, first := m.end()
-	for _, h := range headers {
-		h.Close()
+	if !m.end() {
+		return nil
 	}
-	if first && m.buffer.p != nil {
-		memory.put(m.buffer)
+	b := m.buffer
+	m.p, m.buffer = nil, buffer{}
+	if m.framed {
+		framed.put(m)
+	} else {
+		m.bare(0)
+	}
+	if b.p != nil {
+		memory.put(b)
 	}
 	return nil
 }
 
-func (m *Image) end() (headers []*gocv.Mat, first bool) {
+// end says whether it is the first that was called.
+func (m *Image) end() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	headers, first = m.headers, !m.closed
-	m.headers, m.closed = nil, true
-	return headers, first
+	first := !m.closed
+	m.closed = true
+	return first
 }
 
 // closing ends a picture that could not be filled.

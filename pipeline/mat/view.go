@@ -15,7 +15,7 @@ func View(f *pipeline.Frame) (*gocv.Mat, error) {
 	if err != nil {
 		return nil, err
 	}
-	return view(f, bgr(format.Width, format.Height), read)
+	return view(f, bgr(format.Width, format.Height), own)
 }
 
 // Gray returns the brightness of the picture (CV_8UC1), for reading: 0 to 255
@@ -29,7 +29,7 @@ func Gray(f *pipeline.Frame) (*gocv.Mat, error) {
 	if hasLuma(format.Layout) && isFull(format) {
 		return Luma(f)
 	}
-	return view(f, gray(format.Width, format.Height), read)
+	return view(f, gray(format.Width, format.Height), own)
 }
 
 // Luma returns the luma plane as it is in the stream (CV_8UC1), mostly 16 to
@@ -48,12 +48,12 @@ func Luma(f *pipeline.Frame) (*gocv.Mat, error) {
 // Scaled returns the picture in BGR and in another size, for reading, scaled and
 // converted in one pass.
 func Scaled(f *pipeline.Frame, width, height int) (*gocv.Mat, error) {
-	return view(f, bgr(width, height), read)
+	return view(f, bgr(width, height), own)
 }
 
 // ScaledGray is [Scaled] for [Gray].
 func ScaledGray(f *pipeline.Frame, width, height int) (*gocv.Mat, error) {
-	return view(f, gray(width, height), read)
+	return view(f, gray(width, height), own)
 }
 
 // NewScaled returns a BGR picture of the caller's own that shows what f shows,
@@ -61,9 +61,9 @@ func ScaledGray(f *pipeline.Frame, width, height int) (*gocv.Mat, error) {
 func NewScaled(f *pipeline.Frame, width, height int) (*Image, error) {
 	src := f.Image()
 	if src == nil {
-		return nil, pipeline.ErrNoPixels
+		return nil, f.NoPixels()
 	}
-	return read(src, bgr(width, height))
+	return read(new(Image), src, bgr(width, height))
 }
 
 // Edit returns the picture in BGR, for writing. Nobody else sees what is
@@ -89,13 +89,13 @@ func writable(img pipeline.Image) bool {
 
 func private(src pipeline.Image) (pipeline.Image, error) {
 	format := src.Format()
-	return read(src, bgr(format.Width, format.Height))
+	return read(framed.take(), src, bgr(format.Width, format.Height))
 }
 
 func formatOf(f *pipeline.Frame) (pipeline.Format, error) {
 	img := f.Image()
 	if img == nil {
-		return pipeline.Format{}, pipeline.ErrNoPixels
+		return pipeline.Format{}, f.NoPixels()
 	}
 	return img.Format(), nil
 }
@@ -131,15 +131,17 @@ func viewImage(f *pipeline.Frame, to pipeline.Format, convert func(pipeline.Imag
 	return m, nil
 }
 
-// read converts src into memory from the pool.
-func read(src pipeline.Image, to pipeline.Format) (*Image, error) {
+// own is read for a frame.
+func own(src pipeline.Image, to pipeline.Format) (*Image, error) { return read(framed.take(), src, to) }
+
+// read converts src into memory from the pool, which m gets.
+func read(m *Image, src pipeline.Image, to pipeline.Format) (*Image, error) {
 	c, ok := src.(pipeline.Converter)
 	if !ok {
-		return nil, fmt.Errorf("mat: %s (%T) cannot convert itself to %s", src.Format(), src, to)
+		return nil, closing(m, fmt.Errorf("mat: %s (%T) cannot convert itself to %s", src.Format(), src, to))
 	}
-	m, err := allocate(to)
-	if err != nil {
-		return nil, err
+	if err := m.allocate(to); err != nil {
+		return nil, closing(m, err)
 	}
 	if err := c.ConvertTo(m.p, m.stride, to); err != nil {
 		return nil, closing(m, err)
@@ -152,7 +154,9 @@ func read(src pipeline.Image, to pipeline.Format) (*Image, error) {
 func luma(src pipeline.Image, to pipeline.Format) (*Image, error) {
 	if p, ok := src.(pipeline.Planar); ok && hasLuma(src.Format().Layout) {
 		at, stride := p.Plane(0)
-		return &Image{format: to, p: at, stride: stride}, nil
+		m := framed.take()
+		m.format, m.p, m.stride = to, at, stride
+		return m, nil
 	}
 	yuv := src.Format()
 	yuv.Layout = pipeline.I420
@@ -169,7 +173,8 @@ func lumaOf(src pipeline.Image, yuv, to pipeline.Format) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Image{format: to, p: b.p, stride: stride, buffer: b}
+	m := framed.take()
+	m.format, m.p, m.stride, m.buffer = to, b.p, stride, b
 	if err := c.ConvertTo(b.p, stride, yuv); err != nil {
 		return nil, closing(m, err)
 	}

@@ -193,6 +193,10 @@ func FuzzTrailer(f *testing.F) {
 		if m == nil {
 			return
 		}
+		var want wire.FrameMetadata // by the library
+		if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(frame[len(payload):len(frame)-8], &want); err != nil || !proto.Equal(m, &want) {
+			t.Fatalf("got %v, want %v, %v", m, &want, err)
+		}
 		again, n := wire.SplitTrailer(wire.AppendTrailer(slices.Clone(payload), m))
 		if !bytes.Equal(again, payload) || !proto.Equal(m, n) {
 			t.Fatalf("%x, %v became %x, %v", payload, m, again, n)

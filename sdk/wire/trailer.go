@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -25,21 +26,55 @@ func AppendTrailer(frame []byte, m *FrameMetadata) []byte {
 	return append(out, trailerMagic...)
 }
 
-// SplitTrailer takes the metadata off a reassembled frame. The payload is a part
-// of frame. Without a valid trailer the frame comes back whole, with nil.
+// SplitTrailer takes the metadata off a reassembled frame. The payload and the
+// user data are parts of frame. Without a valid trailer the frame comes back
+// whole, with nil. It is inlined, so that the metadata of who does not keep it is
+// no allocation.
 func SplitTrailer(frame []byte) (payload []byte, m *FrameMetadata) {
+	m = &FrameMetadata{}
+	if payload, found := m.cutFrom(frame); found {
+		return payload, m
+	}
+	return frame, nil
+}
+
+// cutFrom fills in m.
+func (x *FrameMetadata) cutFrom(frame []byte) (payload []byte, found bool) {
 	body := len(frame) - trailerTail
 	if body < 0 || string(frame[len(frame)-len(trailerMagic):]) != trailerMagic {
-		return frame, nil
+		return nil, false
 	}
 	size := binary.LittleEndian.Uint32(frame[body:])
 	if uint64(size) > uint64(body) {
-		return frame, nil
+		return nil, false
 	}
 	start := body - int(size)
-	m = &FrameMetadata{}
-	if err := proto.Unmarshal(frame[start:body], m); err != nil {
-		return frame, nil
+	return frame[:start:start], x.read(frame[start:body:body])
+}
+
+// read is proto.Unmarshal without its allocations. What it does not know it
+// leaves out.
+func (x *FrameMetadata) read(b []byte) bool {
+	for len(b) > 0 {
+		field, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+		switch {
+		case field == 1 && kind == protowire.VarintType:
+			x.FrameId, n = protowire.ConsumeVarint(b)
+		case field == 2 && kind == protowire.VarintType:
+			x.CaptureTimeUs, n = protowire.ConsumeVarint(b)
+		case field == 3 && kind == protowire.BytesType:
+			x.UserData, n = protowire.ConsumeBytes(b)
+		default:
+			n = protowire.ConsumeFieldValue(field, kind, b)
+		}
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
 	}
-	return frame[:start:start], m
+	return true
 }

@@ -1,0 +1,5 @@
+//go:build race || framecheck
+
+package mat_test
+
+const pooled = false
