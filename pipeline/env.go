@@ -23,6 +23,9 @@ type Env struct {
 	// LastMessage returns what the named message source yielded last; false
 	// before its first. It is nil where there are no message sources.
 	LastMessage func(source string) (Message, bool)
+	// Still makes a file of a frame's picture; the error is ErrEmptyCrop where
+	// nothing of the picture is in it. It is nil where nobody can.
+	Still func(f *Frame, s Still) (Upload, error)
 	// Dir is the folder of the pipeline's file.
 	Dir string
 }

@@ -54,7 +54,8 @@ type SinkKind[C any] struct {
 	Default func() C
 	New     func(env Env, cfg C) (Sink, error)
 	Pixels  Pixels
-	// Queue is the kind's default; zero is 30 frames, the oldest dropped.
+	// Queue is the kind's default; zero is 30 frames, the oldest dropped. If C
+	// refines it, by what frames hold for it, it has a method Queue() Queue.
 	Queue Queue
 	// Edge is what `edge:` is by default; zero is While.
 	Edge Edge

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -118,13 +119,20 @@ func (u Upload) Read() ([]byte, error) {
 	return content, nil
 }
 
+func (u Upload) name() string {
+	if u.Name == "" && u.Path != "" {
+		return filepath.Base(u.Path)
+	}
+	return u.Name
+}
+
 // MarshalJSON tells of a file that was not uploaded, for the ledger.
 func (u Upload) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Name string `json:"name,omitempty"`
 		Path string `json:"path,omitempty"`
 		Size int    `json:"size,omitempty"`
-	}{u.Name, u.Path, len(u.Content)})
+	}{u.name(), u.Path, len(u.Content)})
 }
 
 // File is something to upload.

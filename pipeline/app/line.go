@@ -14,6 +14,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/graph"
 	"github.com/reactorpipe/reactorpipe/pipeline/ingest"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 	"github.com/reactorpipe/reactorpipe/pipeline/session"
 	"github.com/reactorpipe/reactorpipe/pipeline/sim"
 	"github.com/reactorpipe/reactorpipe/pipeline/traces"
@@ -107,7 +108,7 @@ func (l *line) live(ctx context.Context) (err error) {
 		Spec: l.spec, Log: l.log, Clock: pipeline.SystemClock{}, Metrics: l.metrics.registry,
 		Session: l.session, MaxFrames: l.frames, OnWrite: l.sightings.look, Drain: drainTimeout,
 		OnTrace:     l.traces.Frames(l.spec.Name),
-		CheckFrames: l.check,
+		CheckFrames: l.check, Still: mat.Still,
 	})
 	if err != nil {
 		return err

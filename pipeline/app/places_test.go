@@ -58,7 +58,7 @@ func TestOneModelSteersAnother(t *testing.T) {
 name: p
 sessions:
   shown: {url: "SHOWN"}
-  steered: {url: "STEERED"}
+  steered: {url: "STEERED", commands: {ledger: DIR/steer.jsonl}}
 sources:
   cam: {track: main_video, session: shown}
   other: {track: main_video, session: steered}
@@ -68,7 +68,7 @@ sinks:
     from: cam
     session: steered
     when: frame.seq == 3
-    config: {command: set_brightness, data: {brightness: 0.5}, ledger: DIR/steer.jsonl}
+    config: {command: set_brightness, data: {brightness: 0.5}}
   - {name: away, type: discard, from: other}
 `))
 	var v invocation

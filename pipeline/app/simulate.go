@@ -21,7 +21,8 @@ func simConfig(spec *config.Spec, s *config.Session, asWanted bool, log *slog.Lo
 	cfg := sim.Config{
 		Name: s.Sim.Model, Clip: s.Sim.Clip, Loop: s.Sim.Loop, Schema: s.Sim.Schema,
 		Codec: s.Sim.Codec, Width: s.Sim.Width, Height: s.Sim.Height, FPS: s.Sim.FPS,
-		Trouble: sessiontest.Trouble{Network: sessiontest.Network{Drop: s.Sim.Loss}}, Log: troubleOnly(log.With("simulator", s.Name)),
+		NeedsImage: s.Sim.NeedsImage,
+		Trouble:    sessiontest.Trouble{Network: sessiontest.Network{Drop: s.Sim.Loss}}, Log: troubleOnly(log.With("simulator", s.Name)),
 	}
 	if asWanted {
 		cfg.Surface = surface(spec, s)
@@ -116,6 +117,7 @@ func (p *program) simCommand() *cobra.Command {
 	f.DurationVar(&cfg.Recording.Chunk, "record-chunk", 0, "cut recordings into pieces of `TIME`; 4s if 0")
 	f.IntVar(&cfg.StepFrames, "steps", 0, "let sessions be stepped, `N` pictures a step")
 	f.DurationVar(&cfg.Delay, "delay", 0, "`TIME` between a command and its effect")
+	f.BoolVar(&cfg.NeedsImage, "needs-image", false, "show nothing before set_image has brought a picture")
 	f.IntVar(&cfg.Sessions, "sessions", 0, "give `N` sessions at a time by the cloud's routes; 5 if 0")
 	network := &cfg.Trouble.Network
 	f.Float64Var(&network.Drop, "loss", 0, "lose `SHARE` of the media packets, 0 to 1")

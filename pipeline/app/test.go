@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 	"github.com/reactorpipe/reactorpipe/pipeline/rehearsal"
 )
 
@@ -126,7 +127,7 @@ func (p *program) loadTests(f testFlags, args []string) ([]*rehearsal.Suite, err
 	var suites []*rehearsal.Suite
 	var errs []error
 	for _, path := range paths {
-		s, err := rehearsal.Load(path, rehearsal.Options{Registry: p.registry, Env: p.getenv, Set: f.set})
+		s, err := rehearsal.Load(path, rehearsal.Options{Registry: p.registry, Env: p.getenv, Set: f.set, Still: mat.Still})
 		if err != nil {
 			errs = append(errs, err)
 			continue

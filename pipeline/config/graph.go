@@ -274,7 +274,7 @@ func (l *loader) expressions(n *node) {
 
 // scope returns what the names mean in a node's expressions.
 func (l *loader) scope(n *node) *expr.Scope {
-	s := &expr.Scope{Stages: make(map[string][]pipeline.AnyKind)}
+	s := &expr.Scope{Stages: make(map[string][]pipeline.AnyKind), Dir: l.spec.Dir}
 	nodes, complete := n.upstream()
 	if !complete {
 		nodes = l.nodes // no complaints about what may well be upstream

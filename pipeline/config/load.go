@@ -31,7 +31,8 @@ type Options struct {
 
 // Load reads a pipeline's file. The error has one line for each mistake, by the
 // order of the file, as `pipeline.yaml:12: stage "blur": radius: must be odd
-// and positive, got 4`. It opens nothing but the file and what ${file:…} names.
+// and positive, got 4`. It opens nothing but the file and what ${file:…} names,
+// and looks whether files are there that are to be uploaded.
 func Load(path string, reg *pipeline.Registry, opt Options) (*Spec, error) {
 	text, err := ReadFile(path)
 	if err != nil {

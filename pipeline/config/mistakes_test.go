@@ -194,7 +194,8 @@ func TestMistakes(t *testing.T) {
 		{"an ICE server", "session: {model: a/b, ice_servers: [example.com]}\n" + withCam + withLog, []string{`1: session: ice_servers[0]: must begin with stun:, turn: or turns:, got example.com`}},
 		{"a TURN server without a password", "session: {model: a/b, ice_servers: ['turn:example.com:3478']}\n" + withCam + withLog, []string{`1: session: ice_servers[0]: must have a user and a password, as in turns:user:password@host:443?transport=tcp, got turn:example.com:3478`}},
 		{"a start that computes", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: \"{{ frame.seq }}\"}}\n" + withCam + withLog, []string{`4: session: start[0].data: holds constants only: there are no frames yet`}},
-		{"a start that uploads", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: {file: x.png}}}\n" + withCam + withLog, []string{`4: session: start[0].data.n: uploads, as in {file: …}, are not supported`}},
+		{"a start that uploads", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: {file: x.png}}}\n" + withCam + withLog, []string{`4: session: start[0].data.n.file: there is no file x.png`}},
+		{"a start that uploads a frame", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: {frame: true}}}\n" + withCam + withLog, []string{`4: session: start[0].data: holds constants only: there are no frames yet`}},
 
 		// Expressions.
 		{"a name", withCam + "stages: [{name: people, type: people_detect}]\nsinks: [{name: log, type: log, when: len(peple.detections) > 3}]", []string{`3: sink "log": when: unknown name "peple", did you mean "people"?`}},
@@ -208,7 +209,7 @@ func TestMistakes(t *testing.T) {
 			`11: sink "c": data.list[0]: {{ nobody }}: unknown name "nobody"`,
 			`12: sink "c": data.list[1]: {{ 1 + }}: it ends too early`,
 		}},
-		{"an upload", aSession + withCam + "sinks:\n- {name: c, type: command, config: {command: x, data: {image: {frame: x}}}}", []string{`4: sink "c": data.image: uploads, as in {frame: …}, are not supported`}},
+		{"an upload", aSession + withCam + "sinks:\n- {name: c, type: command, config: {command: x, data: {image: {frame: x}}}}", []string{`4: sink "c": data.image.frame: x: unknown name "x"`}},
 
 		// Variables.
 		{"not set", "session: {model: \"${NOPE}\"}\n" + withCam + withLog, []string{`1: environment variable NOPE is not set`}},

@@ -193,7 +193,10 @@ func (l *loader) sink(n *yaml.Node, label string) {
 			si.wrong(key, "refines when, and there is no when")
 		}
 	}
-	s.Queue = si.queue(f.Queue, kind.Queue)
+	if refined, ok := si.cfg.(interface{ Queue() pipeline.Queue }); ok {
+		s.Type.Queue = refined.Queue()
+	}
+	s.Queue = si.queue(f.Queue, s.Type.Queue)
 	s.Encoded = kind.Encoded
 	if refined, ok := si.cfg.(interface{ Encoded() bool }); ok {
 		s.Encoded = refined.Encoded()

@@ -138,6 +138,9 @@ func (l *loader) sim(c *component, s *Sim, n *yaml.Node) {
 			}
 		}
 	}
+	if s.NeedsImage && s.Loop+s.Schema != "" {
+		wrong("needs_image", "is of the built-in model's picture, and goes with neither loop nor schema")
+	}
 	codecs := []string{"vp8", "vp9", "h264", "av1"}
 	if s.Codec != "" && !slices.Contains(codecs, s.Codec) {
 		wrong("codec", "must be %s, got %s", or(codecs), shorten(s.Codec))
@@ -179,7 +182,7 @@ func (l *loader) constants(c *component, at *yaml.Node, path string, n *yaml.Nod
 	if len(l.all) > before {
 		return v
 	}
-	c.check(nil)
+	c.check(&expr.Scope{Dir: l.spec.Dir})
 	c.checks = nil
 	if _, constant := v.Const(); !constant && len(l.all) == before {
 		c.wrong(keyNode(at, "data"), path, "holds constants only: there are no frames yet")

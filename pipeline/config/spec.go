@@ -164,6 +164,8 @@ type Sim struct {
 	Height int `yaml:"height"`
 	// FPS is the frames a second; 0 is 30, whatever the rate of the clip.
 	FPS float64 `yaml:"fps" range:"0..240"`
+	// NeedsImage has it show nothing before it was given a picture by set_image.
+	NeedsImage bool `yaml:"needs_image"`
 	// Loss is the share of its packets that get lost, 0 to 1.
 	Loss float64 `yaml:"loss" range:"0..1"`
 }

@@ -45,13 +45,19 @@ func (r *rewriter) Visit(node *ast.Node) {
 	case *ast.ChainNode:
 		r.chain(n)
 	case *ast.CallNode:
-		if id, ok := n.Callee.(*ast.IdentifierNode); ok && id.Value == "now" && len(n.Arguments) == 0 {
-			r.read(node, nowPlace())
-		}
+		r.function(node, n)
 	case *ast.BinaryNode:
 		r.binary(node, n)
 	}
 }
+
+// Reset and ShouldRepeat have the checker call the rewriter last, and once. It
+// goes over the tree once more after it and no more often: where it has been twice
+// it believes the types of calls.
+func (r *rewriter) Reset() {}
+
+// ShouldRepeat returns false.
+func (r *rewriter) ShouldRepeat() bool { return false }
 
 // finish returns the first mistake, given what the checker said.
 func (r *rewriter) finish(checked error) error {
@@ -124,6 +130,25 @@ func (r *rewriter) member(node *ast.Node, n *ast.MemberNode) {
 	case reflect.Map, reflect.Slice, reflect.Array, reflect.Interface:
 		r.call(node, "$member", state0(), n.Node, n.Property)
 	}
+}
+
+// function rewrites a call. One of our own goes by another name, for nodes may be
+// called what it is called. The checker would believe the type that it has found
+// before, and not look at the arguments again.
+func (r *rewriter) function(node *ast.Node, n *ast.CallNode) {
+	id, ok := n.Callee.(*ast.IdentifierNode)
+	switch {
+	case !ok:
+		return
+	case id.Value == "now" && len(n.Arguments) == 0:
+		r.read(node, nowPlace())
+		return
+	case r.config.Functions["$"+id.Value] != nil:
+		delete(r.bases, id)
+		id.Value = "$" + id.Value
+	}
+	r.rewritten[n] = n.Type()
+	n.SetType(anyType())
 }
 
 // chain makes every access of a chain with ?. one that may miss.

@@ -20,7 +20,8 @@ type Program struct {
 	source string
 	code   *vm.Program
 	places []place
-	states sync.Pool // of *state
+	result reflect.Type // nil where it is not known
+	states sync.Pool    // of *state
 }
 
 // Checker is something with expressions in it, to be compiled once the graph is
@@ -32,7 +33,9 @@ type Checker interface {
 
 // Compile compiles an expression. Names that scope does not know are refused;
 // a nil scope knows none but the frame's. Results may have any type.
-func Compile(source string, scope *Scope) (*Program, error) {
+func Compile(source string, scope *Scope) (*Program, error) { return compile(source, scope) }
+
+func compile(source string, scope *Scope, more ...func(*conf.Config)) (*Program, error) {
 	if scope == nil {
 		scope = &Scope{}
 	}
@@ -45,12 +48,15 @@ func Compile(source string, scope *Scope) (*Program, error) {
 		func(c *conf.Config) {
 			rewrite = newRewriter(scope, c)
 			c.Visitors = append(c.Visitors, rewrite)
+			for _, add := range more {
+				add(c)
+			}
 		},
 	)
 	if err := rewrite.finish(err); err != nil {
 		return nil, err
 	}
-	p := &Program{source: source, code: code, places: rewrite.places}
+	p := &Program{source: source, code: code, places: rewrite.places, result: code.Node().Type()}
 	p.states.New = func() any {
 		return &state{program: p, cells: make([]cell, len(p.places))}
 	}

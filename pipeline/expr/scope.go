@@ -26,6 +26,8 @@ type Scope struct {
 	Self string
 	// Elsewhere are nodes that exist but are not upstream.
 	Elsewhere []string
+	// Dir is the folder that files to be uploaded are relative to.
+	Dir string
 }
 
 // Input is what an expression is evaluated on.
@@ -35,6 +37,8 @@ type Input struct {
 	// LastMessage is [pipeline.Env.LastMessage].
 	LastMessage func(source string) (pipeline.Message, bool)
 	Now         time.Time
+	// Still makes a file of the frame's picture; nil where nobody can.
+	Still func(pipeline.Still) (pipeline.Upload, error)
 }
 
 // Origin is what `people.origin` is.

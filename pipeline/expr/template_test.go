@@ -164,7 +164,7 @@ func TestValueErrors(t *testing.T) {
 	}{
 		{"template", map[string]any{"a": []any{"x", "{{"}}, `a[1]: {{: {{ has no matching }}`},
 		{"names", map[string]any{"a": map[string]any{"b": "{{ x }}"}, "c": []any{"{{ y }}"}}, "a.b: {{ x }}: unknown name \"x\"\nc[0]: {{ y }}: unknown name \"y\""},
-		{"upload", map[string]any{"image": map[string]any{"file": "x.png"}}, `image: uploads, as in {file: …}, are not supported`},
+		{"an upload of nothing", map[string]any{"image": map[string]any{"file": 3}}, `image.file: must be the path of a file, got 3`},
 		{"an argument named file", map[string]any{"file": "{{ 1 / 0 }}"}, `file: 1 / 0: division by zero`},
 	}
 	for _, tt := range tests {

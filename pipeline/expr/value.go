@@ -11,11 +11,14 @@ import (
 )
 
 // Value is any YAML value. Its texts are templates: what stands between {{ and
-// }} in them is computed, all else is literal.
+// }} in them is computed, all else is literal. A map in it that is {file: path},
+// or {frame: true} or {frame: crop(…)} with perhaps a format and a quality,
+// becomes a [pipeline.Upload]; the outermost map is none of these.
 //
 // The zero value is nil. Copies share what Check compiles.
 type Value struct {
-	// root is a scalar, a Template, a []any or a map[string]any of such.
+	// root is a scalar, a Template, a *fileUpload, a *stillUpload, or a []any or
+	// map[string]any of such.
 	root any
 }
 
@@ -69,12 +72,8 @@ func parseList(raw []any) (any, error) {
 }
 
 func parseMap(raw map[string]any) (any, error) {
-	if len(raw) == 1 {
-		for key := range raw {
-			if key == "file" || key == "frame" {
-				return nil, fmt.Errorf("uploads, as in {%s: …}, are not supported", key)
-			}
-		}
+	if isUpload(raw) {
+		return parseUpload(raw)
 	}
 	return parseEntries(raw)
 }
@@ -98,6 +97,10 @@ func check(node any, scope *Scope) error {
 	switch n := node.(type) {
 	case Template:
 		return n.Check(scope)
+	case *fileUpload:
+		return Under("file", n.check(scope))
+	case *stillUpload:
+		return n.check(scope)
 	case []any:
 		for i, e := range n {
 			errs = append(errs, Under(position(i), check(e, scope)))
@@ -118,6 +121,12 @@ func eval(node any, in Input) (any, bool, error) {
 	switch n := node.(type) {
 	case Template:
 		return n.Eval(in)
+	case *fileUpload:
+		u, ok, err := n.eval(in)
+		return u, ok, Under("file", err)
+	case *stillUpload:
+		u, ok, err := n.eval(in)
+		return u, ok, Under("frame", err)
 	case []any:
 		list := make([]any, len(n))
 		for i, e := range n {
@@ -144,7 +153,8 @@ func eval(node any, in Input) (any, bool, error) {
 }
 
 // Consts returns v with [pipeline.Computed] in place of what is only known once
-// there is a frame. It is meant for after Check.
+// there is a frame, and a [pipeline.Upload] without content in place of a picture
+// that is made then. It is meant for after Check.
 func (v Value) Consts() any { return consts(v.root) }
 
 func consts(node any) any {
@@ -154,6 +164,11 @@ func consts(node any) any {
 			return c
 		}
 		return pipeline.Computed{}
+	case *fileUpload:
+		u, _, _ := n.eval(Input{}) // where its path is computed, a file all the same
+		return u
+	case *stillUpload:
+		return n.still.Upload(nil)
 	case []any:
 		list := make([]any, len(n))
 		for i, e := range n {
@@ -185,14 +200,29 @@ func computes(node any) bool {
 	case Template:
 		_, constant := n.Const()
 		return !constant
+	case *fileUpload:
+		return computes(n.path)
+	case *stillUpload:
+		return true
 	case []any:
 		return slices.ContainsFunc(n, computes)
 	case map[string]any:
-		for _, e := range n {
-			if computes(e) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(slices.Collect(maps.Values(n)), computes)
+	}
+	return false
+}
+
+// Stills says that v makes pictures of frames, whose pixels it reads.
+func (v Value) Stills() bool { return stills(v.root) }
+
+func stills(node any) bool {
+	switch n := node.(type) {
+	case *stillUpload:
+		return true
+	case []any:
+		return slices.ContainsFunc(n, stills)
+	case map[string]any:
+		return slices.ContainsFunc(slices.Collect(maps.Values(n)), stills)
 	}
 	return false
 }

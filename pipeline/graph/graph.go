@@ -28,6 +28,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Session returns a session of the file; nil where there are none.
 	Session func(name string) pipeline.Session
+	// Still makes files of frames' pictures, for nodes; nil where nobody can.
+	Still func(*pipeline.Frame, pipeline.Still) (pipeline.Upload, error)
 	// MaxFrames ends each source of pictures once so many frames have entered;
 	// 0 does not.
 	MaxFrames uint64

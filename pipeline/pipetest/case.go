@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 )
 
 // Case is one kind with one configuration.
@@ -128,6 +129,9 @@ func (c Case) env(t testing.TB) pipeline.Env {
 	}
 	if env.Metrics == nil {
 		env.Metrics = pipeline.NoMetrics{}
+	}
+	if env.Still == nil {
+		env.Still = mat.Still
 	}
 	if env.Dir == "" {
 		env.Dir = t.TempDir()

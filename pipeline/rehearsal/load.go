@@ -36,6 +36,8 @@ type Options struct {
 	Env func(name string) (string, bool)
 	// Set changes all pipelines, after what the tests change.
 	Set []string
+	// Still makes files of frames' pictures; nil where nobody can.
+	Still func(*pipeline.Frame, pipeline.Still) (pipeline.Upload, error)
 }
 
 // Suite is a file of tests.
@@ -52,6 +54,7 @@ type Test struct {
 	Name string
 
 	reg     *pipeline.Registry
+	still   func(*pipeline.Frame, pipeline.Still) (pipeline.Upload, error)
 	dir     string // of the file of tests
 	where   string // the field that it is, as "tests[0]"
 	doc     *config.Document
@@ -96,7 +99,7 @@ func Load(path string, opt Options) (*Suite, error) {
 	suite := &Suite{Path: path}
 	var others []error // of the pipelines' own files
 	for i := range f.Tests {
-		t := newTest(path, i, &f, doc, opt.Registry)
+		t := newTest(path, i, &f, doc, opt)
 		suite.Tests = append(suite.Tests, t)
 		others = append(others, t.load(&f, opt))
 		if t.spec != nil {
@@ -109,11 +112,11 @@ func Load(path string, opt Options) (*Suite, error) {
 	return suite, nil
 }
 
-func newTest(path string, i int, f *file, doc *config.Document, reg *pipeline.Registry) *Test {
+func newTest(path string, i int, f *file, doc *config.Document, opt Options) *Test {
 	where := item("tests", i)
 	return &Test{
 		Path: path, Line: doc.Line(where + ".name"), Name: f.Tests[i].Name,
-		reg: reg, dir: filepath.Dir(path), where: where, doc: doc, file: &f.Tests[i],
+		reg: opt.Registry, still: opt.Still, dir: filepath.Dir(path), where: where, doc: doc, file: &f.Tests[i],
 		results: make(map[string][]result), that: make(map[int]*expr.Program),
 	}
 }

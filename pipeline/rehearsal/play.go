@@ -68,7 +68,7 @@ func (t *Test) perform(outside *outdoors) observed {
 		p.models = append(p.models, newModel(t, s))
 	}
 	g, err := graph.Build(graph.Config{
-		Spec: p.adapted(), Log: slog.New(&p.faults), Session: p.session, OnWrite: p.look,
+		Spec: p.adapted(), Log: slog.New(&p.faults), Session: p.session, OnWrite: p.look, Still: t.still,
 	})
 	if err != nil {
 		return observed{err: err, zero: p.zero}

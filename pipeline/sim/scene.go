@@ -29,6 +29,7 @@ type state struct {
 	brightness float64 // 0 to 2; 1 leaves the picture as it is
 	tint       color.RGBA
 	strength   float64 // of the tint, 0 to 1
+	inset      *inset  // nil without one
 }
 
 func newScene() *scene { return &scene{state: state{brightness: 1}} }

@@ -52,6 +52,9 @@ type Config struct {
 	// StepFrames lets sessions be stepped, that many pictures a step; 0 does not.
 	// The results of steps can be fetched over HTTP, too.
 	StepFrames int
+	// NeedsImage has the built-in model show nothing before it was given a picture
+	// by set_image.
+	NeedsImage bool
 	// Delay is how long after a command its effect is seen.
 	Delay time.Duration
 	// Trouble is what goes wrong from the start; PUT /_trouble changes it.
@@ -97,6 +100,9 @@ func (c *Config) Validate() error {
 	}
 	if c.StepFrames > 0 && c.Loop != "" {
 		errs = append(errs, errors.New("steps: draw their pictures: a loop does not go with them"))
+	}
+	if c.NeedsImage && c.Loop+c.Schema != "" {
+		errs = append(errs, errors.New("needs_image: is of the built-in model's picture: loop and schema do not go with it"))
 	}
 	if c.Sessions < 0 {
 		errs = append(errs, fmt.Errorf("sessions: must not be negative, got %d", c.Sessions))
@@ -312,12 +318,15 @@ func (s *Server) complain(err error) {
 // picture sends one picture to everybody who watches.
 func (s *Server) picture(t time.Duration) error {
 	var errs []error
-	drawn := false
+	drawn, now := false, s.scene.now()
+	if s.cfg.NeedsImage && now.inset == nil {
+		return nil
+	}
 	for _, name := range s.outputs {
 		output := s.server.Output(name)
 		for _, d := range output.Demand() {
 			if !drawn {
-				if err := s.studio.draw(t, s.scene.now()); err != nil {
+				if err := s.studio.draw(t, now); err != nil {
 					return err
 				}
 				drawn = true

@@ -74,6 +74,11 @@ func (st *studio) draw(t time.Duration, as state) error {
 			return err
 		}
 	}
+	if as.inset != nil {
+		if err := as.inset.draw(m); err != nil {
+			return err
+		}
+	}
 	if as.caption == "" {
 		return nil
 	}

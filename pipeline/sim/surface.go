@@ -60,7 +60,7 @@ func (s *Server) model() sessiontest.Model {
 func (s *Server) builtIn() sessiontest.Model {
 	m := sessiontest.Model{
 		Name: "sim", Description: "A simulated model: it shows a clip and changes it as it is told.",
-		Messages: []sessiontest.MessageType{stateMessage(), promptMessage()}, Commands: s.commands(),
+		Messages: []sessiontest.MessageType{stateMessage(), promptMessage(), imageMessage()}, Commands: s.commands(),
 	}
 	if len(s.cfg.Surface.Outputs) == 0 {
 		m.Tracks = append(m.Tracks, sessiontest.Track{Name: "main_video"})
@@ -165,6 +165,7 @@ func (s *Server) commands() []sessiontest.Command {
 				return nil, nil
 			},
 		},
+		s.setImage(),
 		{
 			Name: "reset", Summary: "Show the picture as it was at first.",
 			Handle: func(context.Context, *sessiontest.Call) (*sessiontest.Message, error) {

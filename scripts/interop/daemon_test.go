@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,6 +38,12 @@ type summary struct {
 		Command string
 		Outcome string
 		Reason  string
+		Reply   struct {
+			Data struct {
+				Filename string
+				Size     int
+			}
+		}
 	} `json:"command_list"`
 	Reconnects int
 }
@@ -73,14 +80,24 @@ func checkSummary(t *testing.T, dir string) {
 	if s.Reconnects != 0 || s.Error != "" {
 		t.Errorf("%d reconnects, error %q; want none", s.Reconnects, s.Error)
 	}
-	var got []string
+	var got, files []string
 	for _, c := range s.CommandList {
+		if c.Reply.Data.Filename != "" {
+			files = append(files, fmt.Sprint(c.Reply.Data.Filename, " ", c.Reply.Data.Size))
+		}
 		got = append(got, strings.TrimSpace(c.Command+" "+c.Outcome+" "+c.Reason))
 	}
-	for _, want := range []string{"set_brightness sent", "announce sent"} {
+	for _, want := range []string{"set_brightness sent", "announce sent", "set_image sent"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("command list %q lacks %q", got, want)
 		}
+	}
+	reference, err := os.Stat("../../configs/reference.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != 2 || files[0] != fmt.Sprint("reference.jpg ", reference.Size()) || !strings.HasPrefix(files[1], "cam-") {
+		t.Errorf("the model was given %q, want reference.jpg of %d bytes and a part of cam", files, reference.Size())
 	}
 	if !slices.ContainsFunc(got, func(c string) bool {
 		return strings.HasPrefix(c, "refuse refused") && strings.Contains(c, "no such luck")
@@ -164,7 +181,7 @@ func checkRecording(t *testing.T, dir string) {
 func checkJournal(t *testing.T, r *runtime) {
 	t.Helper()
 	entries := r.journal(t, func(e entry) bool { return e.Event == "cleanup_complete" })
-	want := []string{"set_brightness", "refuse", "set_brightness", "announce"}
+	want := []string{"set_brightness", "set_image", "refuse", "set_brightness", "announce"}
 	for _, name := range want {
 		if !slices.Contains(commands(entries), name) {
 			t.Errorf("commands %q lack %q", commands(entries), name)

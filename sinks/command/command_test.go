@@ -3,12 +3,9 @@ package command_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +20,6 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
 	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sinks/command"
-	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,6 +73,12 @@ type script struct {
 // people on the frame.
 func play(t *testing.T, change func(*command.Config), m *model, act func(*script)) {
 	t.Helper()
+	playWith(t, pipeline.Env{Metrics: pipeline.NoMetrics{}}, change, m, act)
+}
+
+// playWith is play with something else in the sink's environment.
+func playWith(t *testing.T, env pipeline.Env, change func(*command.Config), m *model, act func(*script)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		cfg := command.Default()
 		cfg.Command = "set_prompt"
@@ -84,10 +86,9 @@ func play(t *testing.T, change func(*command.Config), m *model, act func(*script
 		change(&cfg)
 		m.CommandLedger = pipeline.NewLedger(100)
 		var log bytes.Buffer
-		sink, err := command.New(pipeline.Env{
-			Name: "steer", Session: m, Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{},
-			Log: slog.New(slog.NewTextHandler(&log, nil)),
-		}, cfg)
+		env.Name, env.Session, env.Clock = "steer", m, pipeline.SystemClock{}
+		env.Log = slog.New(slog.NewTextHandler(&log, nil))
+		sink, err := command.New(env, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,19 +232,21 @@ func TestCloseSendsWhatWaits(t *testing.T) {
 }
 
 func TestCloseDoesNotWaitForever(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledger.jsonl")
-	m := &model{answer: func(ctx context.Context, _ map[string]any) (pipeline.Reply, error) {
-		<-ctx.Done()
-		return pipeline.Reply{}, ctx.Err()
-	}}
-	play(t, func(c *command.Config) { c.Timeout, c.Ledger = config.Duration(time.Hour), outfile.Path(path) }, m, func(s *script) {
+	var log *bytes.Buffer
+	play(t, func(c *command.Config) { c.Timeout = config.Duration(time.Hour) }, &model{answer: never}, func(s *script) {
 		s.decide(1)
 		s.wait(0)
+		log = s.log
 	})
-	want := []string{"1 people: failed the pipeline ended"}
-	if diff := cmp.Diff(readLedger(t, path), want); diff != "" {
-		t.Error(diff)
+	if want := `outcome=failed reason="the pipeline ended"`; !strings.Contains(log.String(), want) {
+		t.Errorf("log: %s\nwant %s", log, want)
 	}
+}
+
+// never does not answer.
+func never(ctx context.Context, _ map[string]any) (pipeline.Reply, error) {
+	<-ctx.Done()
+	return pipeline.Reply{}, ctx.Err()
 }
 
 // unready is a session that is not ready before its time.
@@ -412,56 +415,73 @@ func TestLogOfRefusals(t *testing.T) {
 	})
 }
 
-func TestLedger(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "made", "ledger.jsonl")
-	m := &model{answer: func(_ context.Context, args map[string]any) (pipeline.Reply, error) {
-		switch args["prompt"] {
-		case "2 people":
-			return pipeline.Reply{}, &pipeline.Refused{Command: "set_prompt", Code: "command_error", Reason: "no more than one"}
-		case "3 people":
-			<-time.After(time.Hour)
-			return pipeline.Reply{}, context.DeadlineExceeded
-		}
-		return pipeline.Reply{Type: "prompt_accepted"}, nil
-	}}
-	play(t, func(c *command.Config) { c.Ledger = outfile.Path(path) }, m, func(s *script) {
-		for n := 1; n <= 3; n++ {
-			s.decide(n)
-			s.wait(2 * time.Hour)
+func TestNoReply(t *testing.T) {
+	play(t, unchanged, &model{answer: never}, func(s *script) {
+		s.decide(1)
+		s.wait(time.Hour)
+		if want := `outcome=failed reason="no reply within 10s"`; !strings.Contains(s.log.String(), want) {
+			s.Errorf("log: %s\nwant %s", s.log, want)
 		}
 	})
-	want := []string{"1 people: sent", "2 people: refused no more than one", "3 people: failed no reply within 10s"}
-	if diff := cmp.Diff(readLedger(t, path), want); diff != "" {
-		t.Error(diff)
+}
+
+// still is what a program makes of frames' pictures, where boxes are the numbers
+// in its files.
+func still(f *pipeline.Frame, s pipeline.Still) (pipeline.Upload, error) {
+	u := s.Upload(f)
+	x, y, w, h, err := s.Area(64, 48)
+	u.Content = []byte(fmt.Sprint(x, y, w, h))
+	return u, err
+}
+
+func TestUploadsPicturesOfFrames(t *testing.T) {
+	m := new(model)
+	m.answer = func(_ context.Context, args map[string]any) (pipeline.Reply, error) {
+		u := args["image"].(pipeline.Upload)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.sent = append(m.sent, fmt.Sprintf("%s %s %s", u.Name, u.MIMEType, u.Content))
+		return pipeline.Reply{}, nil
+	}
+	counted := make(counters)
+	withPicture := func(c *command.Config) {
+		c.Data = value(t, map[string]any{"prompt": "x", "image": map[string]any{"frame": "crop(people.detections[0], 0.5)", "format": "png"}})
+	}
+	playWith(t, pipeline.Env{Still: still, Metrics: counted}, withPicture, m, func(s *script) {
+		for _, b := range []pipeline.Box{{X: 20, Y: 20, Width: 8, Height: 4}, {X: 60, Y: -2, Width: 8, Height: 4}, {X: 100, Y: 100, Width: 8, Height: 4}} {
+			s.seq++
+			f := people(s.seq, 0)
+			pipeline.Set(f, pipeline.Detections, []pipeline.Detection{{Box: b}})
+			s.write(f)
+			s.wait(time.Second)
+		}
+		s.wantSent(
+			"set_prompt x because of cam #1", "cam-1.png image/png 16 18 16 8",
+			"set_prompt x because of cam #2", "cam-2.png image/png 56 0 8 4",
+		)
+	})
+	if n := counted["empty_crops_total"]; n != 1 {
+		t.Errorf("%v empty crops counted, want 1", n)
 	}
 }
 
-// readLedger returns the ledger's lines in short, and sees to their cause.
-func readLedger(t *testing.T, path string) []string {
-	t.Helper()
-	content, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+// counters are what a sink counted.
+type counters map[string]float64
+
+func (c counters) Counter(name, _ string) func(float64) { return func(n float64) { c[name] += n } }
+
+func (c counters) Gauge(string, string) func(float64) { return func(float64) {} }
+
+func TestReadsPixelsForPicturesOnly(t *testing.T) {
+	cfg := command.Default()
+	cfg.Data = value(t, map[string]any{"image": map[string]any{"frame": true}})
+	if got, want := cfg.Pixels(), (pipeline.Pixels{Read: pipeline.BGR}); got != want || cfg.Queue().Depth > 30 {
+		t.Errorf("with a picture: %+v, a queue of %d", got, cfg.Queue().Depth)
 	}
-	var lines []string
-	for line := range strings.Lines(string(content)) {
-		var r struct {
-			Args            struct{ Prompt string }
-			Outcome, Reason string
-			Cause           struct {
-				Node  string
-				Frame struct{ Annotations map[string]any }
-			}
-		}
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		if r.Cause.Node != "steer" || r.Cause.Frame.Annotations["people"] == nil {
-			t.Errorf("no cause: %s", line)
-		}
-		lines = append(lines, strings.TrimSpace(r.Args.Prompt+": "+r.Outcome+" "+r.Reason))
+	cfg.Data = value(t, map[string]any{"prompt": "rain"})
+	if got := cfg.Pixels(); got != (pipeline.Pixels{}) || cfg.Queue().Depth < 1000 {
+		t.Errorf("without one: %+v, a queue of %d", got, cfg.Queue().Depth)
 	}
-	return lines
 }
 
 func TestValidate(t *testing.T) {
@@ -475,7 +495,6 @@ func TestValidate(t *testing.T) {
 		{"data", func(c *command.Config) { c.Data = value(t, "rain") }, "data: must be names with values, as in {prompt: rain}"},
 		{"ttl", func(c *command.Config) { c.TTL = 0 }, "ttl: must be positive, got 0s"},
 		{"timeout", func(c *command.Config) { c.Timeout = 0 }, "timeout: must be positive, got 0s"},
-		{"ledger", func(c *command.Config) { c.Ledger = "{{ seq }}.jsonl" }, "ledger: unknown {{ seq }}: a path knows {{date}} and {{time}}"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

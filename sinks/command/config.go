@@ -11,7 +11,6 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
-	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
 
 // Config says what is sent.
@@ -19,7 +18,8 @@ type Config struct {
 	// Command of the model.
 	Command string `yaml:"command"`
 	// Data are the command's arguments. {{ expr }} computes; a decision for
-	// which something in it is absent is not sent.
+	// which something in it is absent is not sent. {file: ref.png} and {frame:
+	// crop(people.detections[0])} are uploaded.
 	Data expr.Value `yaml:"data"`
 	// Dedupe leaves out a command that says what the last one said.
 	Dedupe bool `yaml:"dedupe"`
@@ -30,10 +30,6 @@ type Config struct {
 	TTL config.Duration `yaml:"ttl"`
 	// Timeout is how long a reply is waited for.
 	Timeout config.Duration `yaml:"timeout"`
-	// Ledger is a file, relative to the working directory, that every decision
-	// and what came of it is appended to, as a line of JSON. Missing folders
-	// are made; {{date}} and {{time}} stand for the start.
-	Ledger outfile.Path `yaml:"ledger"`
 }
 
 // Default waits ten seconds.
@@ -55,12 +51,6 @@ func (c *Config) Validate() error {
 	if c.Timeout <= 0 {
 		return fmt.Errorf("timeout: must be positive, got %s", c.Timeout)
 	}
-	if c.Ledger == "" {
-		return nil
-	}
-	if err := c.Ledger.Validate(); err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
 	return nil
 }
 
@@ -80,9 +70,28 @@ func arguments(data any) (map[string]any, error) {
 func Register(r *pipeline.Registry) {
 	pipeline.RegisterSink(r, pipeline.SinkKind[Config]{
 		Name: "command", Default: Default, New: New, Session: true,
-		Queue: pipeline.Queue{Depth: 1024, OnFull: pipeline.DropOldest},
+		Queue: queue(),
 		Edge:  pipeline.Rise,
 	})
+}
+
+// Pixels says that pictures of frames are made.
+func (c *Config) Pixels() pipeline.Pixels {
+	if c.Data.Stills() {
+		return pipeline.Pixels{Read: pipeline.BGR}
+	}
+	return pipeline.Pixels{}
+}
+
+// queue is what waits in front of the sink: decisions without pixels are small.
+func queue() pipeline.Queue { return pipeline.Queue{Depth: 1024, OnFull: pipeline.DropOldest} }
+
+// Queue is shorter where frames wait with their pixels.
+func (c *Config) Queue() pipeline.Queue {
+	if c.Data.Stills() {
+		return pipeline.Queue{Depth: 8, OnFull: pipeline.DropOldest}
+	}
+	return queue()
 }
 
 // SessionUse says which command is sent.

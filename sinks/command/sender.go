@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -10,8 +9,6 @@ import (
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
-	"github.com/reactorpipe/reactorpipe/sinks/internal/fatal"
-	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 )
 
 const (
@@ -32,10 +29,9 @@ var (
 // sender sends one command after the other. While one is under way the newest
 // decision waits; the one it replaces is superseded.
 type sender struct {
-	cfg    Config
-	env    pipeline.Env
-	ledger *outfile.Lines // nil without one
-	count  map[pipeline.Outcome]func(float64)
+	cfg   Config
+	env   pipeline.Env
+	count map[pipeline.Outcome]func(float64)
 
 	ready    chan struct{} // holds a token once the session is ready again
 	wake     chan struct{} // holds a token while a decision waits
@@ -53,26 +49,15 @@ type sender struct {
 	warnings pipeline.Turns
 }
 
-func newSender(env pipeline.Env, cfg Config, ledger *outfile.Lines) *sender {
+func newSender(env pipeline.Env, cfg Config) *sender {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &sender{
-		cfg: cfg, env: env, ledger: ledger, count: counters(env.Metrics), cancel: cancel,
+		cfg: cfg, env: env, count: counters(env.Metrics), cancel: cancel,
 		ready: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		done: make(chan struct{}), finished: make(chan struct{}),
 	}
 	go s.run(ctx)
 	return s
-}
-
-func openLedger(env pipeline.Env, path outfile.Path) (*outfile.Lines, error) {
-	if path == "" {
-		return nil, nil
-	}
-	lines, err := outfile.OpenLines(outfile.LinesConfig{Path: path, Exists: outfile.Append}, env)
-	if err != nil {
-		return nil, fatal.Error(fmt.Errorf("ledger: %w", err))
-	}
-	return lines, nil
 }
 
 func counters(m pipeline.Metrics) map[pipeline.Outcome]func(float64) {
@@ -249,7 +234,7 @@ func (s *sender) end(d decision, outcome pipeline.Outcome, why error) {
 	s.keep(r)
 }
 
-// keep counts r and writes it down. Nothing more comes of its decision.
+// keep counts r. Nothing more comes of its decision.
 func (s *sender) keep(r pipeline.CommandRecord) {
 	defer r.Cause.Trace.Release()
 	s.count[r.Outcome](1)
@@ -257,15 +242,6 @@ func (s *sender) keep(r pipeline.CommandRecord) {
 	case pipeline.CommandRefused, pipeline.CommandFailed, pipeline.CommandExpired:
 		s.warn(r)
 	}
-	if s.ledger == nil {
-		return
-	}
-	line, err := json.Marshal(r)
-	if err != nil { // arguments that JSON has no words for
-		r.Args, r.Reason = nil, err.Error()
-		line, _ = json.Marshal(r)
-	}
-	s.ledger.Write(line)
 }
 
 // warn tells of a command that was not taken, so often at most. Only the
@@ -286,7 +262,6 @@ func (s *sender) warn(r pipeline.CommandRecord) {
 // Close sends what waits, unless that takes too long, and ends the goroutine.
 // It is safe twice.
 func (s *sender) Close() error {
-	var err error
 	s.once.Do(func() {
 		close(s.done)
 		select {
@@ -295,9 +270,6 @@ func (s *sender) Close() error {
 		}
 		s.cancel(errEnded)
 		<-s.finished
-		if s.ledger != nil {
-			err = s.ledger.Close()
-		}
 	})
-	return err
+	return nil
 }

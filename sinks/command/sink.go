@@ -20,6 +20,7 @@ type Sink struct {
 	env    pipeline.Env
 	absent func(float64)
 	stale  func(float64)
+	empty  func(float64)
 	sender *sender
 
 	last decision // the last that was made
@@ -41,20 +42,16 @@ type decision struct {
 	basis string // the held results that it rests on; "" if on others too
 }
 
-// New opens the ledger's file, if there is to be one, and starts a goroutine
-// that sends, which Close ends.
+// New starts a goroutine that sends, which Close ends.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	if env.Session == nil {
 		return nil, errors.New("there is no session to send commands to")
 	}
-	ledger, err := openLedger(env, cfg.Ledger)
-	if err != nil {
-		return nil, err
-	}
 	return &Sink{
-		cfg: cfg, env: env, sender: newSender(env, cfg, ledger),
+		cfg: cfg, env: env, sender: newSender(env, cfg),
 		absent: env.Metrics.Counter("absent_total", "Decisions not sent because a value of theirs was absent."),
 		stale:  env.Metrics.Counter("stale_total", "Frames passed over because they carried no new result."),
+		empty:  env.Metrics.Counter("empty_crops_total", "Decisions not sent because their crop lay outside of the picture."),
 	}, nil
 }
 
@@ -81,6 +78,10 @@ func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
 		return fmt.Errorf("disabled: %w", err)
 	}
 	d, ok, err := s.decide(f)
+	if errors.Is(err, pipeline.ErrEmptyCrop) {
+		s.empty(1)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func (s *Sink) drifted() error {
 
 func (s *Sink) decide(f *pipeline.Frame) (d decision, ok bool, err error) {
 	now := s.env.Clock.Now()
-	data, ok, err := s.cfg.Data.Eval(expr.Input{Frame: f, LastMessage: s.env.LastMessage, Now: now})
+	data, ok, err := s.cfg.Data.Eval(s.input(f, now))
 	if !ok || err != nil {
 		return decision{}, false, err
 	}
@@ -119,6 +120,14 @@ func (s *Sink) decide(f *pipeline.Frame) (d decision, ok bool, err error) {
 	}
 	cause := pipeline.Cause{Node: s.env.Name, Stream: f.Stream, Seq: f.Seq, Frame: frame, Trace: f.Trace()}
 	return decision{at: now, args: args, cause: cause, basis: heldResults(frame)}, true, nil
+}
+
+func (s *Sink) input(f *pipeline.Frame, now time.Time) expr.Input {
+	in := expr.Input{Frame: f, LastMessage: s.env.LastMessage, Now: now}
+	if s.env.Still != nil {
+		in.Still = func(still pipeline.Still) (pipeline.Upload, error) { return s.env.Still(f, still) }
+	}
+	return in
 }
 
 // heldResults returns what tells the results on a frame from others if all of
