@@ -64,6 +64,9 @@ type SinkKind[C any] struct {
 	// Encoded says that the sink is a [UnitSink]. If C decides that it has a
 	// method Encoded() bool.
 	Encoded bool
+	// Audio says that the sink is an [AudioSink], for which a file may name a
+	// source whose sound it takes.
+	Audio bool
 }
 
 // SourceKind describes one kind of source with configuration C. Its name is
@@ -107,6 +110,7 @@ type SinkType struct {
 	Edge    Edge
 	Session bool
 	Encoded bool
+	Audio   bool
 	Build   func(env Env, cfg any) (Sink, error)
 }
 
@@ -135,7 +139,7 @@ func RegisterSink[C any](r *Registry, k SinkKind[C]) {
 		k.Edge = While
 	}
 	add(r.sinks, k.Name, SinkType{
-		Type: newType(k.Name, k.Default), Pixels: k.Pixels, Queue: k.Queue, Edge: k.Edge, Session: k.Session, Encoded: k.Encoded,
+		Type: newType(k.Name, k.Default), Pixels: k.Pixels, Queue: k.Queue, Edge: k.Edge, Session: k.Session, Encoded: k.Encoded, Audio: k.Audio,
 		Build: func(env Env, cfg any) (Sink, error) { return k.New(env, *cfg.(*C)) },
 	})
 }

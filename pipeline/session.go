@@ -186,10 +186,12 @@ type Sample struct {
 
 // Use is what a node wants of its session, by name.
 type Use struct {
-	Receives  []string // tracks that the model sends
-	Publishes []string // tracks that the model takes
+	Receives  []string // tracks of video that the model sends
+	Publishes []string // tracks of video that the model takes
 	Commands  []string
 	Messages  []string
+	// ReceivesAudio and PublishesAudio are those of audio.
+	ReceivesAudio, PublishesAudio []string
 }
 
 // UseDeclarer is a configuration that says what its node wants of the session.

@@ -3,7 +3,7 @@ package pipeline
 import "context"
 
 // Sink takes frames out of the graph. It may also implement [Configurer],
-// [Reconfigurer], [Resetter] and [SessionUser].
+// [Reconfigurer], [Resetter], [SessionUser], [UnitSink] and [AudioSink].
 type Sink interface {
 	// Write is called with one frame after the other, in order. f is lent: see
 	// [Frame]. An error is counted and logged; one that wraps ErrFatal ends

@@ -56,7 +56,7 @@ func (f *File) open() error {
 	if err := f.ctx.FindStreamInfo(nil); err != nil {
 		return err
 	}
-	if f.stream = firstVideo(f.ctx); f.stream == nil {
+	if f.stream = first(f.ctx, astiav.MediaTypeVideo); f.stream == nil {
 		return errors.New("there is no video in it")
 	}
 	f.codec = codecOf(f.stream.CodecParameters().CodecID())
@@ -68,9 +68,10 @@ func (f *File) open() error {
 	return f.openFilter()
 }
 
-func firstVideo(ctx *astiav.FormatContext) *astiav.Stream {
+// first returns the first stream of a type, or nil.
+func first(ctx *astiav.FormatContext, kind astiav.MediaType) *astiav.Stream {
 	for _, s := range ctx.Streams() {
-		if s.CodecParameters().MediaType() == astiav.MediaTypeVideo {
+		if s.CodecParameters().MediaType() == kind {
 			return s
 		}
 	}
@@ -183,7 +184,7 @@ func (f *File) pts(pkt *C.AVPacket) time.Duration {
 	if ticks == C.AV_NOPTS_VALUE {
 		return f.next
 	}
-	return time.Duration(C.av_rescale(C.int64_t(ticks-f.start), C.int64_t(int64(time.Second)*int64(f.timeBase.Num())), C.int64_t(f.timeBase.Den())))
+	return span(ticks-f.start, f.timeBase)
 }
 
 func (f *File) read() error {

@@ -28,6 +28,8 @@ type Config struct {
 	Width, Height int
 	// FPS is the nominal rate.
 	FPS float64
+	// Audio says that there is sound, Opus, beside the picture.
+	Audio bool
 }
 
 // Muxer writes one file. It is used by one goroutine.
@@ -38,6 +40,7 @@ type Muxer struct {
 	ctx    *astiav.FormatContext
 	io     *astiav.IOContext
 	stream *astiav.Stream
+	sound  soundtrack
 	pkt    *astiav.Packet
 
 	begun bool
@@ -156,25 +159,34 @@ func (m *Muxer) write(p encode.Packet) error {
 		return fmt.Errorf("pts must grow: got %s after %s", p.PTS, m.last)
 	}
 	m.last = p.PTS
-	m.ticks = max(m.toTicks(p.PTS-m.first), m.ticks+1) // two may fall on one tick
-	if err := m.pkt.FromData(p.Data); err != nil {
+	m.ticks = max(toTicks(m.stream, p.PTS-m.first), m.ticks+1) // two may fall on one tick
+	length := toTicks(m.stream, time.Duration(float64(time.Second)/m.cfg.FPS))
+	if err := m.put(m.stream, p.Data, m.ticks, length, p.Keyframe); err != nil {
+		return err
+	}
+	return m.quiet(p.PTS - m.first - soundPatience)
+}
+
+// put writes a packet of a stream.
+func (m *Muxer) put(stream *astiav.Stream, data []byte, ticks, length int64, keyframe bool) error {
+	if err := m.pkt.FromData(data); err != nil {
 		return err
 	}
 	defer m.pkt.Unref()
-	m.pkt.SetPts(m.ticks)
-	m.pkt.SetDts(m.ticks)
-	m.pkt.SetDuration(m.toTicks(time.Duration(float64(time.Second) / m.cfg.FPS)))
-	m.pkt.SetStreamIndex(m.stream.Index())
+	m.pkt.SetPts(ticks)
+	m.pkt.SetDts(ticks)
+	m.pkt.SetDuration(length)
+	m.pkt.SetStreamIndex(stream.Index())
 	var flags astiav.PacketFlags
-	if p.Keyframe {
+	if keyframe {
 		flags = flags.Add(astiav.PacketFlagKey)
 	}
 	m.pkt.SetFlags(flags)
 	return system(m.ctx.WriteFrame(m.pkt))
 }
 
-func (m *Muxer) toTicks(d time.Duration) int64 {
-	tb := m.stream.TimeBase()
+func toTicks(s *astiav.Stream, d time.Duration) int64 {
+	tb := s.TimeBase()
 	return int64(math.Round(d.Seconds() * float64(tb.Den()) / float64(tb.Num())))
 }
 
@@ -191,6 +203,11 @@ func (m *Muxer) begin(p encode.Packet) error {
 	}
 	if err := m.declare(sets); err != nil {
 		return err
+	}
+	if m.cfg.Audio {
+		if err := m.declareSound(); err != nil {
+			return err
+		}
 	}
 	options := astiav.NewDictionary()
 	defer options.Free()
@@ -237,7 +254,7 @@ func (m *Muxer) Close() error {
 	}
 	var err error
 	if m.begun {
-		err = system(m.ctx.WriteTrailer())
+		err = errors.Join(m.quiet(m.last-m.first), system(m.ctx.WriteTrailer()))
 	}
 	if err = errors.Join(err, m.free()); err != nil {
 		return fmt.Errorf("close %s: %w", m.path, err)

@@ -30,14 +30,14 @@ type Relay struct {
 }
 
 // NewRelay creates the file, or empties the one that is there, for pictures like
-// a keyframe, which is not written yet.
-func NewRelay(path string, keyframe pipeline.Unit) (*Relay, error) {
+// a keyframe, which is not written yet. With audio there is sound beside them.
+func NewRelay(path string, keyframe pipeline.Unit, audio bool) (*Relay, error) {
 	codec := decode.Codec(keyframe.Codec)
 	width, height, err := Size(codec, keyframe.Data)
 	if err != nil {
 		return nil, err
 	}
-	muxer, err := Create(path, Config{Codec: codec, Width: width, Height: height, FPS: nominalFPS})
+	muxer, err := Create(path, Config{Codec: codec, Width: width, Height: height, FPS: nominalFPS, Audio: audio})
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +71,15 @@ func (r *Relay) Write(u pipeline.Unit) error {
 	err := r.muxer.Write(encode.Packet{Data: u.Data, PTS: u.PTS, Keyframe: u.Keyframe})
 	if err == nil {
 		r.bytes += int64(len(u.Data))
+	}
+	return err
+}
+
+// WriteAudio adds a packet of sound: see [Muxer.WriteAudio].
+func (r *Relay) WriteAudio(a pipeline.Audio) error {
+	err := r.muxer.WriteAudio(a)
+	if err == nil {
+		r.bytes += int64(len(a.Data))
 	}
 	return err
 }

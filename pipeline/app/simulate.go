@@ -41,6 +41,8 @@ func surface(spec *config.Spec, s *config.Session) sim.Surface {
 		use := d.SessionUse()
 		all.Outputs = appendNew(all.Outputs, use.Receives...)
 		all.Inputs = appendNew(all.Inputs, use.Publishes...)
+		all.AudioOutputs = appendNew(all.AudioOutputs, use.ReceivesAudio...)
+		all.AudioInputs = appendNew(all.AudioInputs, use.PublishesAudio...)
 		all.Commands = appendNew(all.Commands, use.Commands...)
 		all.Messages = appendNew(all.Messages, use.Messages...)
 	}

@@ -154,6 +154,9 @@ type sinkFile struct {
 	Hold Duration `yaml:"hold"`
 	// Cooldown is the least time between two acts.
 	Cooldown Duration `yaml:"cooldown"`
+	// Audio is the source whose sound the sink takes besides its frames: the one
+	// that those come from.
+	Audio string `yaml:"audio"`
 	// Queue is what waits in front of the sink.
 	Queue *queueFile `yaml:"queue"`
 }

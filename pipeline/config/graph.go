@@ -211,6 +211,9 @@ func (l *loader) joins(n *node) {
 	if n.sink != nil && n.sink.Encoded && (n.inputs[0].source == nil || n.inputs[0].messages()) {
 		n.wrong("from", "it takes pictures as they come, not yet decoded, and so must be a source of pictures, got %s", n.inputs[0].name)
 	}
+	if n.sink != nil && n.known {
+		l.sound(n, root)
+	}
 	for _, in := range n.inputs[1:] {
 		if other := in.root(); root != nil && other != nil && other != root {
 			n.wrong("with", "%s comes from %s, and the picture from %s: what is joined must come from one source",
@@ -220,6 +223,28 @@ func (l *loader) joins(n *node) {
 	if root != nil && root.messages() && n.known && n.common().Pixels != (pipeline.Pixels{}) {
 		n.wrong("from", "%s is a source of messages, and this needs pictures", root.name)
 	}
+}
+
+// sound checks where a sink takes sound from.
+func (l *loader) sound(n, root *node) {
+	name := n.sink.Audio
+	from := l.byName[name]
+	switch {
+	case name == "" || root == nil:
+	case !n.sink.Type.Audio:
+		n.wrong("audio", "%s takes no sound", n.sink.Type.Name)
+	case from == nil || from.source == nil:
+		n.wrong("audio", "there is no source %q%s", shorten(name), choices(name, []string{root.name}))
+	case from != root:
+		n.wrong("audio", "must be %s, which the frames come from, got %s", root.name, name)
+	case from.known && !hasAudio(from):
+		n.wrong("audio", "%s has no sound: a source names it, as in {track: main_video, audio: main_audio}", name)
+	}
+}
+
+func hasAudio(source *node) bool {
+	user, ok := source.cfg.(pipeline.AudioUser)
+	return ok && user.HasAudio()
 }
 
 // sessionOf finds the session that a node uses.

@@ -16,9 +16,13 @@ type trackConfig struct {
 }
 
 type fileConfig struct {
-	File string `yaml:"file"`
-	Loop bool   `yaml:"loop"`
+	File  string `yaml:"file"`
+	Loop  bool   `yaml:"loop"`
+	Audio bool   `yaml:"audio"`
 }
+
+// HasAudio says whether there is sound.
+func (c *fileConfig) HasAudio() bool { return c.Audio }
 
 type messageConfig struct {
 	Message string `yaml:"message"`
@@ -114,7 +118,7 @@ func testRegistry() *pipeline.Registry {
 	pipeline.RegisterSink(r, pipeline.SinkKind[publishConfig]{
 		Name: "publish", Session: true, Pixels: pipeline.Pixels{Read: pipeline.Native},
 	})
-	pipeline.RegisterSink(r, pipeline.SinkKind[recordConfig]{Name: "record", Pixels: pipeline.Pixels{Read: pipeline.Native}})
+	pipeline.RegisterSink(r, pipeline.SinkKind[recordConfig]{Name: "record", Audio: true, Pixels: pipeline.Pixels{Read: pipeline.Native}})
 	pipeline.RegisterSink(r, pipeline.SinkKind[logConfig]{Name: "log", Queue: pipeline.Queue{Depth: 1024, OnFull: pipeline.DropOldest}})
 	pipeline.RegisterSink(r, pipeline.SinkKind[struct{}]{Name: "discard"})
 	return r

@@ -197,6 +197,7 @@ func (l *loader) sink(n *yaml.Node, label string) {
 		s.Type.Queue = refined.Queue()
 	}
 	s.Queue = si.queue(f.Queue, s.Type.Queue)
+	s.Audio = f.Audio
 	s.Encoded = kind.Encoded
 	if refined, ok := si.cfg.(interface{ Encoded() bool }); ok {
 		s.Encoded = refined.Encoded()

@@ -232,6 +232,8 @@ type Sink struct {
 	Hold, Cooldown time.Duration
 	// Encoded says that it takes the access units of From, a source.
 	Encoded bool
+	// Audio is the source whose sound it takes, "" for none.
+	Audio string
 }
 
 // ActualQueue returns the queue that the sink has: the file's, or else its

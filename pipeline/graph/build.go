@@ -42,6 +42,9 @@ func (g *Graph) buildSource(spec config.Source) error {
 	if coded, ok := source.(pipeline.UnitSource); ok {
 		coded.Relay(e.relay)
 	}
+	if sounded, ok := source.(pipeline.AudioSource); ok {
+		sounded.Listen(e.sound)
+	}
 	g.sources = append(g.sources, e)
 	return nil
 }
@@ -63,7 +66,9 @@ func (s *stage) build(of *config.Spec) error {
 // build makes the sink itself.
 func (s *sink) build(of *config.Spec) error {
 	spec := s.spec.Load()
-	part, err := guarded(spec.Type.Build, s.graph.env(of, spec.Name, spec.Type.Name, spec.Session), spec.Config)
+	env := s.graph.env(of, spec.Name, spec.Type.Name, spec.Session)
+	env.Audio = spec.Audio != ""
+	part, err := guarded(spec.Type.Build, env, spec.Config)
 	if err != nil {
 		return at(of, "sink", spec.Node, err)
 	}
@@ -116,7 +121,10 @@ func (g *Graph) connect(l *layout) error {
 	for _, n := range nodes {
 		n.reroute(outputs[n])
 	}
-	return g.relay(l)
+	if err := g.relay(l); err != nil {
+		return err
+	}
+	return g.sound(l)
 }
 
 // feed makes an edge to n from each node that it names.

@@ -25,6 +25,7 @@ type entrance struct {
 	entered uint64
 	held    atomic.Bool             // for a reload, which takes the slots
 	relays  atomic.Pointer[[]*sink] // that take its access units
+	sounds  atomic.Pointer[[]*sink] // that take its sound
 	closing sync.Once
 }
 

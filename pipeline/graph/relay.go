@@ -76,12 +76,14 @@ func (s *sink) waiting() <-chan pipeline.Unit {
 	return s.inlet.units
 }
 
-// rest writes the units that wait when no frame comes any more.
+// rest writes the units and the sound that wait when no frame comes any more.
 func (s *sink) rest(working context.Context) {
 	for working.Err() == nil {
 		select {
 		case u := <-s.waiting():
 			s.unit(working, u)
+		case a := <-s.ear.waiting():
+			s.audio(working, a)
 		default:
 			return
 		}
@@ -90,9 +92,14 @@ func (s *sink) rest(working context.Context) {
 
 // unit writes a unit.
 func (s *sink) unit(working context.Context, u pipeline.Unit) {
+	s.aside("access unit not written", func() error { return s.inlet.part.WriteUnit(working, u) })
+}
+
+// aside calls the sink for what is no frame. An error is said to be what.
+func (s *sink) aside(what string, write func() error) {
 	begun := s.graph.now()
 	s.since.Store(int64(begun) + 1)
-	err := s.callUnit(working, u)
+	err := s.guard(write)
 	s.since.Store(idle)
 	s.returned(s.graph.now() - begun)
 	switch {
@@ -101,15 +108,15 @@ func (s *sink) unit(working context.Context, u pipeline.Unit) {
 	case errors.Is(err, pipeline.ErrFatal):
 		s.graph.fail(fmt.Errorf("%s: %w", s, err))
 	case err != nil:
-		s.faults.report("access unit not written", err)
+		s.faults.report(what, err)
 	}
 }
 
-func (s *sink) callUnit(working context.Context, u pipeline.Unit) (err error) {
+func (s *sink) guard(write func() error) (err error) {
 	s.hooks.begin()
 	defer s.hooks.end()
 	defer recovered(&err)
-	return s.inlet.part.WriteUnit(working, u)
+	return write()
 }
 
 // subscribe makes the sink take the units of its source, if its kind says so.

@@ -29,6 +29,7 @@ type sink struct {
 	closing sync.Once
 	inlet   *inlet    // nil for a sink of frames
 	source  *entrance // of what comes in there
+	ear     *ear      // nil for a sink without sound
 
 	after   <-chan struct{}    // closed when the sink that this one replaces is; nil for none
 	aborted <-chan struct{}    // closed when the context of the Writes ends; set by start
@@ -152,6 +153,8 @@ func (s *sink) next(working context.Context) bool {
 		}
 	case u := <-s.waiting():
 		s.unit(working, u)
+	case a := <-s.ear.waiting():
+		s.audio(working, a)
 	}
 	return true
 }

@@ -43,30 +43,35 @@ type liveSource struct {
 	units      *queue
 	complaints pipeline.Turns // of the log
 	tally      tally
-	relay      func(pipeline.Unit) // nil where nobody takes units
-	times      timeline            // of the goroutine that receives
+	relay      func(pipeline.Unit)  // nil where nobody takes units
+	times      timeline             // of the goroutine that receives
+	clock      clock                // of sound, by the pictures received
+	hear       func(pipeline.Audio) // nil where nobody takes sound
+	voice      voice                // of the sound that is heard
 
 	// Touched by Read and, after it, Close.
 	decoder decode.Decoder
 	codec   decode.Codec
 	pending []*pipeline.Frame
-	clock   clock
 	seq     uint64
 	mark    pipeline.Reason // for the next frame
 }
 
 var (
 	_ pipeline.UnitSource     = (*liveSource)(nil)
+	_ pipeline.AudioSource    = (*liveSource)(nil)
 	_ pipeline.CountingSource = (*liveSource)(nil)
 )
 
 func newLiveSource(name string, log *slog.Logger, cfg liveConfig, open func() (feed, error)) *liveSource {
-	return &liveSource{
+	s := &liveSource{
 		name: name, cfg: cfg, log: log.With(cfg.kind, cfg.from), open: open,
 		newDecoder: ffmpeg.NewDecoder,
 		units:      newQueue(), cancel: func() {}, done: make(chan struct{}),
 		tally: tally{made: time.Now()},
 	}
+	s.voice.clock = &s.clock
+	return s
 }
 
 // Read waits for the next picture.
@@ -113,6 +118,9 @@ func (s *liveSource) begin() error {
 // Relay has take called with each unit before it waits for the decoder.
 func (s *liveSource) Relay(take func(pipeline.Unit)) { s.relay = take }
 
+// Listen has take called with each packet of the sound that the feed brings.
+func (s *liveSource) Listen(take func(pipeline.Audio)) { s.hear = take }
+
 // RequestKeyframe asks the sender for a keyframe.
 func (s *liveSource) RequestKeyframe() {
 	if r := s.playing.Load(); r != nil {
@@ -158,7 +166,6 @@ func (s *liveSource) decode(u *unit) error {
 	if err := s.prepare(u); err != nil {
 		return err
 	}
-	s.clock.set(u.AccessUnit)
 	u.Waiting = time.Since(u.Arrival)
 	pictures, err := s.decoder.Decode(&u.AccessUnit)
 	for _, p := range pictures {

@@ -25,7 +25,7 @@ type Frames struct {
 func Open(_ context.Context, s *sdk.Session, track string) (*Frames, error) {
 	cfg := defaultTrack()
 	cfg.Track = track
-	source := newTrackSource(track, slog.New(slog.DiscardHandler), cfg, func() (feed, error) { return output(s, track) })
+	source := newTrackSource(track, slog.New(slog.DiscardHandler), cfg, func() (feed, error) { return output(s, track, sdk.Video) })
 	if err := source.begin(); err != nil {
 		return nil, err
 	}

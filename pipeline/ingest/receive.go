@@ -29,6 +29,11 @@ type describedFeed interface {
 	ParameterSets() []byte
 }
 
+// soundedFeed is a feed whose pictures come with sound; nil where they do not.
+type soundedFeed interface {
+	Sound() feed
+}
+
 // successive is a feed that another one may follow.
 type successive interface {
 	feed
@@ -109,8 +114,10 @@ func (r *reception) stop() error {
 // run has packets sent, and takes them until there are no more.
 func (r *reception) run(ctx context.Context) {
 	defer close(r.done)
-	defer r.cancel()
+	listening := r.listen(ctx)
 	r.err = r.take(ctx)
+	r.cancel()
+	<-listening
 	if r.before != nil { // it never came to a picture
 		r.closed = r.before.stop()
 	}
@@ -231,6 +238,7 @@ func (r *reception) enqueue(u unit) {
 		s.times.restart(u.RTPTime, u.Arrival)
 	}
 	u.PTS = s.times.at(u.RTPTime, u.Codec.ClockRate(), u.Arrival)
+	s.clock.set(u.AccessUnit)
 	if s.relay != nil {
 		s.relay(u.coded())
 	}

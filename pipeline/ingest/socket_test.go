@@ -52,7 +52,7 @@ func receiving(t *testing.T, s *sdk.Session, onLoss OnLoss) trackSource {
 	t.Helper()
 	cfg := defaultTrack()
 	cfg.Track, cfg.OnLoss = "main_video", onLoss
-	source := newTrackSource("cam", slog.New(slog.DiscardHandler), cfg, func() (feed, error) { return output(s, cfg.Track) })
+	source := newTrackSource("cam", slog.New(slog.DiscardHandler), cfg, func() (feed, error) { return output(s, cfg.Track, sdk.Video) })
 	t.Cleanup(func() {
 		if err := source.Close(); err != nil {
 			t.Error(err)

@@ -3,14 +3,11 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
-	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
@@ -18,18 +15,14 @@ import (
 // without a gap, what did not come being silence.
 type Sounds struct {
 	feed     feed
-	clock    *clock // nil: the track's own
+	voice    voice
 	receiver receiver
 	decoder  decode.SoundDecoder
 
-	placed  bool
-	origin  int64         // RTP time that base belongs to
-	base    time.Duration // PTS of origin
-	end     time.Duration // of what was given out
-	arrival time.Time     // of the last packet
-
 	units   []decode.AccessUnit // received, with data of their own
 	waiting decode.Sound        // behind the silence before it
+	begun   bool
+	end     time.Duration // of what was given out
 	sound   decode.Sound
 	err     error
 }
@@ -38,12 +31,9 @@ type Sounds struct {
 // the frames of the session's picture given, PTS is on their clock, and sound
 // begins with them; otherwise it begins at 0. The caller closes what it returns.
 func OpenSound(ctx context.Context, s *sdk.Session, track string, with *Frames) (*Sounds, error) {
-	t, err := s.Track(track)
+	t, err := output(s, track, sdk.Audio)
 	if err != nil {
-		return nil, pipeline.Invalid(err)
-	}
-	if t.Kind() != sdk.Audio || t.Direction() != sdk.ReceiveOnly {
-		return nil, pipeline.Invalid(fmt.Errorf("track %q: the model does not send audio on it", track))
+		return nil, err
 	}
 	var c *clock
 	if with != nil {
@@ -64,7 +54,7 @@ func newSounds(f feed, c *clock) (*Sounds, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sounds{feed: f, clock: c, decoder: d, receiver: receiver{onLoss: ShowLoss}}, nil
+	return &Sounds{feed: f, voice: voice{clock: c}, decoder: d, receiver: receiver{onLoss: ShowLoss}}, nil
 }
 
 // Next waits for the next piece and says whether there is one.
@@ -128,104 +118,26 @@ func (s *Sounds) give() bool {
 
 // receive waits until units have come.
 func (s *Sounds) receive(ctx context.Context) error {
-	p, came, err := readPacket(ctx, s.feed, &s.receiver)
-	if err != nil {
-		return err
-	}
-	if came {
-		s.receiver.setRTT(s.feed.RTT())
-		if err := s.receiver.push(p); err != nil {
-			return err
-		}
-	}
-	s.receiver.pop(time.Now(), func(u unit) {
+	return listen(ctx, s.feed, &s.receiver, func(u unit) {
 		if u.restart {
-			s.placed = false
+			s.voice.restart()
 		}
-		u.SenderTime, _ = s.feed.SenderTime(uint32(u.RTPTime)) //nolint:gosec // the lower half is the RTP timestamp
 		u.Data = append([]byte(nil), u.Data...)
 		s.units = append(s.units, u.AccessUnit)
 	})
-	return nil
 }
 
-// maxDrift is how far sound may run away from the picture before it is put right:
-// what nobody notices.
-const maxDrift = 40 * time.Millisecond
-
-// take decodes a unit and finds its place. Sound from before the picture, or
-// that would come over what was given out, is left out.
+// take finds a unit's place and decodes it.
 func (s *Sounds) take(u decode.AccessUnit) {
-	pts, ok := s.place(u)
-	s.arrival = u.Arrival
-	if !ok || pts < 0 || pts < s.end-maxDrift {
+	pts, ok := s.voice.place(u)
+	if !ok {
 		return
 	}
-	u.PTS = max(pts, s.end)
+	if !s.begun {
+		s.begun, s.end = true, pts
+	}
+	u.PTS = pts
 	if sound, err := s.decoder.DecodeSound(&u); err == nil { // else it is silence
 		s.waiting = sound
 	}
-}
-
-// place returns when a unit is heard.
-func (s *Sounds) place(u decode.AccessUnit) (time.Duration, bool) {
-	pts := s.base + ticks(u.RTPTime-s.origin, u.Codec.ClockRate())
-	wanted, known := s.wanted(u)
-	switch {
-	case !s.placed && !known:
-		return 0, false
-	case !s.placed, known && (wanted-pts).Abs() > maxDrift:
-		if !s.placed && s.end == 0 {
-			s.end = max(wanted, 0)
-		}
-		s.placed, s.origin, s.base = true, u.RTPTime, wanted
-		return wanted, true
-	}
-	return pts, true
-}
-
-// wanted is when a unit is heard by the picture's clock; without one, behind
-// what was heard before, by the time between the arrivals.
-func (s *Sounds) wanted(u decode.AccessUnit) (time.Duration, bool) {
-	if s.clock != nil {
-		pts, exact, known := s.clock.at(u.SenderTime, u.Arrival)
-		return pts, known && (exact || !s.placed)
-	}
-	if s.placed {
-		return 0, false
-	}
-	if s.arrival.IsZero() {
-		return 0, true
-	}
-	return s.end + max(u.Arrival.Sub(s.arrival)-pieceLength, 0), true
-}
-
-// clock relates a source's PTS to the sender's wall clock and to ours.
-type clock struct {
-	mu      sync.Mutex // guards what follows
-	known   bool
-	sender  time.Time // at PTS 0; zero if unknown
-	arrival time.Time // at PTS 0
-}
-
-// set takes note of a picture.
-func (c *clock) set(u decode.AccessUnit) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known, c.arrival, c.sender = true, u.Arrival.Add(-u.PTS), time.Time{}
-	if !u.SenderTime.IsZero() {
-		c.sender = u.SenderTime.Add(-u.PTS)
-	}
-}
-
-// at returns the PTS of something that the sender took at a time and that came
-// at another: exactly by its own clock, else about by ours. It is not known
-// before the first picture.
-func (c *clock) at(sender, arrival time.Time) (pts time.Duration, exact, known bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !sender.IsZero() && !c.sender.IsZero() {
-		return sender.Sub(c.sender), true, true
-	}
-	return arrival.Sub(c.arrival), false, c.known
 }

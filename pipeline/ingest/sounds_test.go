@@ -101,7 +101,7 @@ func TestSoundsReconnect(t *testing.T) {
 		f.packets <- spoken(0, 77)
 		got := hear(t, s)
 		p := spoken(0, 123456)
-		p.Epoch, p.Arrival = 2, s.arrival.Add(60*time.Millisecond)
+		p.Epoch, p.Arrival = 2, s.voice.arrival.Add(60*time.Millisecond)
 		f.packets <- p
 		want := []string{"0s+20ms*", "20ms+20ms", "40ms+20ms", "60ms+20ms*"}
 		if diff := cmp.Diff(want, append(got, hear(t, s)...)); diff != "" {

@@ -36,7 +36,7 @@ func NewTrack(env pipeline.Env, cfg TrackConfig) (pipeline.Source, error) {
 		if !ok {
 			return nil, pipeline.Invalid(errors.New("this session has no tracks"))
 		}
-		return hold(context.Background(), h, nil, cfg.Track)
+		return hold(context.Background(), h, nil, tracks{cfg.Track, cfg.Audio})
 	}), nil
 }
 
@@ -55,34 +55,47 @@ func (s trackSource) SessionReady(context.Context) error {
 	return hangUp(f)
 }
 
-// heldTrack is a track of a session that is held.
+// tracks are the names of what is received together; audio may be "".
+type tracks struct{ video, audio string }
+
+// heldTrack is a track of a session that is held, with the sound beside it.
 type heldTrack struct {
 	feed
+	sound   feed // nil for none
 	holder  holder
 	session *sdk.Session
-	name    string
+	names   tracks
 	release func()
 }
 
-var _ successive = (*heldTrack)(nil)
+var (
+	_ successive  = (*heldTrack)(nil)
+	_ soundedFeed = (*heldTrack)(nil)
+)
 
-// hold finds the track in the session that follows after, or the present one.
-func hold(ctx context.Context, h holder, after *sdk.Session, track string) (feed, error) {
+// hold finds the tracks in the session that follows after, or the present one.
+func hold(ctx context.Context, h holder, after *sdk.Session, names tracks) (feed, error) {
 	held, release, err := h.Hold(ctx, after)
 	if err != nil {
 		return nil, err
 	}
-	f, err := output(held, track)
+	t := &heldTrack{holder: h, session: held, names: names, release: sync.OnceFunc(release)}
+	if t.feed, err = output(held, names.video, sdk.Video); err == nil && names.audio != "" {
+		t.sound, err = output(held, names.audio, sdk.Audio)
+	}
 	if err != nil {
 		release()
 		return nil, err
 	}
-	return &heldTrack{f, h, held, track, sync.OnceFunc(release)}, nil
+	return t, nil
 }
 
-// Next waits for the track in the session that takes the place of this one's.
+// Sound is the track of sound beside the picture's.
+func (t *heldTrack) Sound() feed { return t.sound }
+
+// Next waits for the tracks in the session that takes the place of this one's.
 func (t *heldTrack) Next(ctx context.Context) (feed, error) {
-	return hold(ctx, t.holder, t.session, t.name)
+	return hold(ctx, t.holder, t.session, t.names)
 }
 
 // Close ends the hold on the session.
@@ -91,15 +104,15 @@ func (t *heldTrack) Close() error {
 	return nil
 }
 
-// output finds a track that the model sends video on. A name that the model
-// does not have is a mistake in the file.
-func output(s *sdk.Session, name string) (feed, error) {
+// output finds a track that the model sends video, or audio, on. A name that the
+// model does not have is a mistake in the file.
+func output(s *sdk.Session, name, kind string) (feed, error) {
 	t, err := s.Track(name)
 	if err != nil {
 		return nil, pipeline.Invalid(err)
 	}
-	if t.Kind() != sdk.Video || t.Direction() != sdk.ReceiveOnly {
-		return nil, pipeline.Invalid(fmt.Errorf("track %q: the model does not send video on it", name))
+	if t.Kind() != kind || t.Direction() != sdk.ReceiveOnly {
+		return nil, pipeline.Invalid(fmt.Errorf("track %q: the model does not send %s on it", name, kind))
 	}
 	return t, nil
 }

@@ -15,6 +15,9 @@ type TrackConfig struct {
 	// Codecs to offer, the most wanted first. The server's order decides among
 	// them.
 	Codecs []string `yaml:"codecs" oneof:"vp8,vp9,h264,h265,av1"`
+	// Audio is the name of the output track with the sound to the picture, for
+	// sinks that take it. What comes before the first picture is left out.
+	Audio string `yaml:"audio"`
 
 	Receiving `yaml:",inline"`
 }
@@ -44,8 +47,19 @@ func (c *TrackConfig) Validate() error {
 	return errors.Join(append(errs, c.problems()...)...)
 }
 
-// SessionUse says which track is received.
-func (c *TrackConfig) SessionUse() pipeline.Use { return pipeline.Use{Receives: []string{c.Track}} }
+// SessionUse says which tracks are received.
+func (c *TrackConfig) SessionUse() pipeline.Use {
+	use := pipeline.Use{Receives: []string{c.Track}}
+	if c.HasAudio() {
+		use.ReceivesAudio = []string{c.Audio}
+	}
+	return use
+}
+
+// HasAudio says whether sound is received.
+func (c *TrackConfig) HasAudio() bool { return c.Audio != "" }
+
+var _ pipeline.AudioUser = (*TrackConfig)(nil)
 
 // CodecNames returns the codecs to offer, in order.
 func (c *TrackConfig) CodecNames() []string {

@@ -153,6 +153,7 @@ type Server struct {
 	server   *sessiontest.Server
 	other    *standIn          // nil: the built-in model
 	loop     *sessiontest.Clip // nil: pictures are drawn and encoded
+	beat     *sessiontest.Clip // what outputs of audio sound like
 	outputs  []string          // of video
 	scene    *scene
 	studio   *studio                   // nil with a loop; touched by show only
@@ -249,6 +250,9 @@ func (s *Server) open() error {
 		s.other = other
 	}
 	var err error
+	if s.beat, err = newBeat(); err != nil {
+		return err
+	}
 	if s.cfg.Loop == "" {
 		s.studio, err = openStudio(s.cfg)
 		return err

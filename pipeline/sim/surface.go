@@ -13,12 +13,15 @@ import (
 )
 
 // Surface is what a simulated model can be asked for beyond its own: the
-// built-in model's output main_video, input source, and commands that change the
+// built-in model's outputs main_video and main_audio, inputs source and mic, and commands that change the
 // picture, or what the schema says.
 type Surface struct {
 	// Outputs and Inputs are names of video tracks, in place of the built-in
 	// model's.
 	Outputs, Inputs []string
+	// AudioOutputs and AudioInputs are those of audio tracks. An output sounds
+	// once a second.
+	AudioOutputs, AudioInputs []string
 	// Commands are taken with arguments of any type; their names and arguments
 	// are shown in the picture.
 	Commands []string
@@ -41,6 +44,12 @@ func (s *Server) model() sessiontest.Model {
 	}
 	for _, name := range s.cfg.Surface.Inputs {
 		m.Tracks = addTrack(m.Tracks, sessiontest.Track{Name: name, Kind: sessiontest.Video, Direction: sessiontest.SendOnly})
+	}
+	for _, name := range s.cfg.Surface.AudioOutputs {
+		m.Tracks = addTrack(m.Tracks, sessiontest.Track{Name: name, Kind: sessiontest.Audio})
+	}
+	for _, name := range s.cfg.Surface.AudioInputs {
+		m.Tracks = addTrack(m.Tracks, sessiontest.Track{Name: name, Kind: sessiontest.Audio, Direction: sessiontest.SendOnly})
 	}
 	for i := range m.Tracks {
 		s.fill(&m.Tracks[i])
@@ -68,6 +77,12 @@ func (s *Server) builtIn() sessiontest.Model {
 	if len(s.cfg.Surface.Inputs) == 0 {
 		m.Tracks = append(m.Tracks, sessiontest.Track{Name: "source", Direction: sessiontest.SendOnly})
 	}
+	if len(s.cfg.Surface.Outputs)+len(s.cfg.Surface.AudioOutputs) == 0 {
+		m.Tracks = append(m.Tracks, sessiontest.Track{Name: "main_audio", Kind: sessiontest.Audio})
+	}
+	if len(s.cfg.Surface.Inputs)+len(s.cfg.Surface.AudioInputs) == 0 {
+		m.Tracks = append(m.Tracks, sessiontest.Track{Name: "mic", Kind: sessiontest.Audio, Direction: sessiontest.SendOnly})
+	}
 	return m
 }
 
@@ -79,12 +94,12 @@ func addTrack(all []sessiontest.Track, t sessiontest.Track) []sessiontest.Track 
 	return append(all, t)
 }
 
-// fill gives a track what there is to send on it: the picture, or silence.
+// fill gives a track what there is to send on it: the picture, or a beat.
 func (s *Server) fill(t *sessiontest.Track) {
 	switch {
 	case t.Direction == sessiontest.SendOnly:
 	case t.Kind == sessiontest.Audio:
-		t.Loop = []*sessiontest.Clip{sessiontest.SilenceClip()}
+		t.Loop = []*sessiontest.Clip{s.beat}
 	default:
 		t.Codecs = s.sent()
 		if s.loop != nil {

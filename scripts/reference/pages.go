@@ -184,6 +184,9 @@ func (p *page) sinks(reg *pipeline.Registry, ref *config.Reference) {
 		if t.Encoded {
 			traits = append(traits, "`from` is a source: takes its pictures before they are decoded")
 		}
+		if t.Audio {
+			traits = append(traits, "`audio` may be the source of its frames: takes the sound with them")
+		}
 		p.kind(k, "sinks", traits)
 	}
 }

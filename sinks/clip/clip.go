@@ -1,9 +1,11 @@
 package clip
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
@@ -25,12 +27,17 @@ type Sink struct {
 	dropped func(float64)
 
 	ring  ring
+	sound []pipeline.Audio // as old as the ring's pictures may be
+	heard time.Duration    // PTS up to which sound was written
 	file  *container.Relay // of the event under way; nil without one
 	path  string           // of file
 	until time.Duration    // when that is over
 }
 
-var _ pipeline.UnitSink = (*Sink)(nil)
+var (
+	_ pipeline.UnitSink  = (*Sink)(nil)
+	_ pipeline.AudioSink = (*Sink)(nil)
+)
 
 // New looks whether files can be written where they are to be.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
@@ -60,6 +67,34 @@ func (s *Sink) WriteUnit(_ context.Context, u pipeline.Unit) error {
 	return nil
 }
 
+// mostSound bounds the sound that is held, in packets: ten minutes of usual ones.
+const mostSound = 30_000
+
+// WriteAudio holds a packet of sound for the events to come.
+func (s *Sink) WriteAudio(_ context.Context, a pipeline.Audio) error {
+	s.sound = append(s.sound, a)
+	old := max(s.soundAt(a.PTS-s.ring.span-late), len(s.sound)-mostSound)
+	s.sound = s.sound[:copy(s.sound, s.sound[old:])]
+	return nil
+}
+
+// soundAt returns the first packet that begins at pts or later.
+func (s *Sink) soundAt(pts time.Duration) int {
+	i, _ := slices.BinarySearchFunc(s.sound, pts, func(a pipeline.Audio, pts time.Duration) int { return cmp.Compare(a.PTS, pts) })
+	return i
+}
+
+// hear writes the sound up to pts to the clip under way.
+func (s *Sink) hear(pts time.Duration) error {
+	for _, a := range s.sound[s.soundAt(s.heard):max(s.soundAt(pts), s.soundAt(s.heard))] {
+		if err := s.file.WriteAudio(a); err != nil {
+			return err
+		}
+	}
+	s.heard = max(s.heard, pts)
+	return nil
+}
+
 // follow adds u to the clip under way, or ends that.
 func (s *Sink) follow(u pipeline.Unit) error {
 	switch {
@@ -72,7 +107,7 @@ func (s *Sink) follow(u pipeline.Unit) error {
 }
 
 func (s *Sink) write(u pipeline.Unit) error {
-	if err := s.file.Write(u); err != nil {
+	if err := errors.Join(s.hear(u.PTS), s.file.Write(u)); err != nil {
 		return errors.Join(err, s.finish())
 	}
 	return nil
@@ -107,11 +142,11 @@ func (s *Sink) begin(keyframe pipeline.Unit) error {
 	if err != nil {
 		return err
 	}
-	file, err := container.NewRelay(path, keyframe)
+	file, err := container.NewRelay(path, keyframe, s.env.Audio)
 	if err != nil {
 		return errors.Join(err, outfile.Discard(path))
 	}
-	s.file, s.path = file, path
+	s.file, s.path, s.heard = file, path, keyframe.PTS
 	s.kept.Begin(path)
 	s.env.Log.Info("clip begins", "path", path)
 	return nil
@@ -119,11 +154,10 @@ func (s *Sink) begin(keyframe pipeline.Unit) error {
 
 // finish completes the clip under way.
 func (s *Sink) finish() error {
+	err := s.hear(s.until)
 	file := s.file
 	s.file = nil
-	err := file.Close()
-	s.kept.End()
-	return errors.Join(err, outfile.Discard(s.path)) // if nothing could be written
+	return errors.Join(err, s.kept.Finish(s.path, file))
 }
 
 // Close completes the clip under way.

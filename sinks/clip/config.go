@@ -1,6 +1,6 @@
 // Package clip is the sink that writes what happened around an event into a
 // video file: from before it to after it, as it came, without encoding it anew.
-// `when` and `edge` say what an event is.
+// `when` and `edge` say what an event is, and `audio` whose sound goes with it.
 package clip
 
 import (
@@ -75,7 +75,7 @@ func (c *Config) Validate() error {
 // Register adds the sink to r.
 func Register(r *pipeline.Registry) {
 	pipeline.RegisterSink(r, pipeline.SinkKind[Config]{
-		Name: "clip", Default: Default, New: New, Encoded: true, Edge: pipeline.Rise,
+		Name: "clip", Default: Default, New: New, Encoded: true, Audio: true, Edge: pipeline.Rise,
 		Queue: pipeline.Queue{Depth: 1024, OnFull: pipeline.DropOldest},
 	})
 }

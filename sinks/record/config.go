@@ -1,4 +1,6 @@
-// Package record is the sink that writes its pictures into a video file.
+// Package record is the sink that writes its pictures into a video file. `audio`
+// adds the sound that belongs to them: Opus, as it came, with silence where none
+// did.
 package record
 
 import (
@@ -127,7 +129,7 @@ func list(codecs []decode.Codec) string {
 // Register adds the sink to r.
 func Register(r *pipeline.Registry) {
 	pipeline.RegisterSink(r, pipeline.SinkKind[Config]{
-		Name: "record", Default: Default, New: New,
+		Name: "record", Audio: true, Default: Default, New: New,
 		Pixels: pipeline.Pixels{Read: pipeline.Native},
 		Queue:  pipeline.Queue{Depth: 30, OnFull: pipeline.DropOldest},
 	})

@@ -21,7 +21,7 @@ type Sink struct {
 	last time.Duration
 }
 
-var _ pipeline.Sink = (*Sink)(nil)
+var _ pipeline.AudioSink = (*Sink)(nil)
 
 // New makes the file, so that a folder that cannot be written is found before
 // frames flow. Close removes it if no picture came.
@@ -66,14 +66,16 @@ func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
 
 func (s *Sink) recovered(pts time.Duration) {
 	if s.outage.on && pts-s.file.begun >= proven {
-		s.env.Log.Info("recording again", "path", s.file.path, "frames_lost", s.outage.end())
+		s.env.Log.Info("recording again", "path", s.file.name, "frames_lost", s.outage.end())
 	}
 }
 
 func (s *Sink) write(img pipeline.Image, pts time.Duration) error {
 	format := img.Format()
 	if s.file != nil && (!s.file.takes(format) || s.cfg.full(pts-s.file.begun, s.file.bytes)) {
-		if err := s.finish(); err != nil {
+		file := s.file
+		s.file = nil
+		if err := s.finish(file, pts); err != nil {
 			return &unwritable{err}
 		}
 	}
@@ -82,9 +84,10 @@ func (s *Sink) write(img pipeline.Image, pts time.Duration) error {
 			return err
 		}
 	}
-	err := s.file.write(img, pts)
+	err := errors.Join(s.hear(s.file, pts), s.file.write(img, pts))
 	if _, ok := errors.AsType[*unwritable](err); ok {
-		s.abandon()
+		s.abandon(s.file)
+		s.file = nil
 	}
 	return err
 }
@@ -95,7 +98,7 @@ func (s *Sink) begin(format pipeline.Format, pts time.Duration) error {
 	if err != nil {
 		return err
 	}
-	file, err := newSegment(path, format, pts, s.cfg)
+	file, err := newSegment(path, format, pts, s.cfg, s.env.Audio)
 	if err != nil {
 		return errors.Join(err, outfile.Discard(path))
 	}
@@ -104,27 +107,12 @@ func (s *Sink) begin(format pipeline.Format, pts time.Duration) error {
 	return nil
 }
 
-// finish completes the file in hand.
-func (s *Sink) finish() error {
-	file := s.file
-	s.file = nil
-	err := file.Close()
-	s.kept.End()
-	return err
-}
-
-// abandon closes a file that could not be written to. What it holds stays; that
-// the rest cannot be written either is no news.
-func (s *Sink) abandon() {
-	path := s.file.path
-	_ = s.finish()
-	_ = outfile.Discard(path)
-}
-
 // Close completes the recording.
 func (s *Sink) Close() error {
-	if s.file != nil {
-		return s.finish()
+	if s.file == nil {
+		return s.close(nil)
 	}
-	return s.close()
+	file := s.file
+	s.file = nil
+	return s.close(file)
 }

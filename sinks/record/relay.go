@@ -18,12 +18,22 @@ type Relay struct {
 	files
 	outage outage
 
-	file *container.Relay // nil before the first keyframe and while nothing can be written
-	path string           // of file
+	file *relayed // nil before the first keyframe and while nothing can be written
 	last time.Duration
 }
 
-var _ pipeline.UnitSink = (*Relay)(nil)
+// relayed is a file of pictures as they came.
+type relayed struct {
+	*container.Relay
+	name string
+}
+
+func (r *relayed) path() string { return r.name }
+
+var (
+	_ pipeline.UnitSink  = (*Relay)(nil)
+	_ pipeline.AudioSink = (*Relay)(nil)
+)
 
 // Write does nothing: it is the access units that are recorded.
 func (r *Relay) Write(context.Context, *pipeline.Frame) error { return nil }
@@ -44,7 +54,7 @@ func (r *Relay) WriteUnit(_ context.Context, u pipeline.Unit) error {
 		r.outage.miss()
 	}
 	if r.outage.on && r.file != nil && u.PTS-r.file.Begun() >= proven {
-		r.env.Log.Info("recording again", "path", r.path, "frames_lost", r.outage.end())
+		r.env.Log.Info("recording again", "path", r.file.name, "frames_lost", r.outage.end())
 	}
 	return err
 }
@@ -52,7 +62,9 @@ func (r *Relay) WriteUnit(_ context.Context, u pipeline.Unit) error {
 func (r *Relay) write(u pipeline.Unit) error {
 	due := r.file != nil && r.due(u.PTS)
 	if r.file != nil && (!r.file.Continues(u) || due && u.Keyframe) {
-		if err := r.finish(); err != nil {
+		file := r.file
+		r.file = nil
+		if err := r.finish(file, u.PTS); err != nil {
 			return &unwritable{err}
 		}
 	}
@@ -66,8 +78,9 @@ func (r *Relay) write(u pipeline.Unit) error {
 	} else if u.PTS <= r.last {
 		return nil // one picture an instant
 	}
-	if err := r.file.Write(u); err != nil {
-		r.abandon()
+	if err := errors.Join(r.hear(r.file, u.PTS), r.file.Write(u)); err != nil {
+		r.abandon(r.file)
+		r.file = nil
 		return &unwritable{err}
 	}
 	r.last = u.PTS
@@ -94,36 +107,22 @@ func (r *Relay) begin(keyframe pipeline.Unit) error {
 	if _, _, err := container.Size(codec, keyframe.Data); err != nil {
 		return err // this keyframe's own
 	}
-	file, err := container.NewRelay(path, keyframe)
+	file, err := container.NewRelay(path, keyframe, r.env.Audio)
 	if err != nil {
 		return &unwritable{errors.Join(err, outfile.Discard(path))}
 	}
-	r.file, r.path = file, path
+	r.file = &relayed{file, path}
 	width, height := file.Size()
 	r.begun(path, width, height)
 	return nil
 }
 
-// finish completes the file in hand.
-func (r *Relay) finish() error {
-	file := r.file
-	r.file = nil
-	err := file.Close()
-	r.kept.End()
-	return err
-}
-
-// abandon closes a file that could not be written to. What it holds stays; that
-// the rest cannot be written either is no news.
-func (r *Relay) abandon() {
-	_ = r.finish()
-	_ = outfile.Discard(r.path)
-}
-
 // Close completes the recording.
 func (r *Relay) Close() error {
-	if r.file != nil {
-		return r.finish()
+	if r.file == nil {
+		return r.close(nil)
 	}
-	return r.close()
+	file := r.file
+	r.file = nil
+	return r.close(file)
 }

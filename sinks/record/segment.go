@@ -16,7 +16,7 @@ const keyframeInterval = time.Second
 
 // segment is one video file and the encoder in front of it.
 type segment struct {
-	path          string
+	name          string
 	begun         time.Duration // PTS of its first picture
 	source        pipeline.Format
 	width, height int
@@ -26,9 +26,9 @@ type segment struct {
 }
 
 // newSegment begins a file for pictures of one size.
-func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Config) (*segment, error) {
+func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Config, audio bool) (*segment, error) {
 	s := &segment{
-		path: path, begun: pts, source: source,
+		name: path, begun: pts, source: source,
 		width: encode.EvenDown(source.Width), height: encode.EvenDown(source.Height),
 	}
 	encoder, err := ffmpeg.New(encode.Config{
@@ -39,13 +39,21 @@ func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Conf
 		return nil, err
 	}
 	muxer, err := container.Create(path, container.Config{
-		Codec: cfg.Codec, Width: s.width, Height: s.height, FPS: float64(cfg.FPS),
+		Codec: cfg.Codec, Width: s.width, Height: s.height, FPS: float64(cfg.FPS), Audio: audio,
 	})
 	if err != nil {
 		return nil, &unwritable{errors.Join(err, encoder.Close())}
 	}
 	s.encoder, s.muxer = encoder, muxer
 	return s, nil
+}
+
+func (s *segment) path() string { return s.name }
+
+// WriteAudio writes a packet of sound.
+func (s *segment) WriteAudio(a pipeline.Audio) error {
+	s.bytes += int64(len(a.Data))
+	return s.muxer.WriteAudio(a)
 }
 
 // takes says whether pictures of that format go into the file.

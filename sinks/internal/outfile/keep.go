@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -134,6 +135,16 @@ func (k *Kept) End() {
 	}
 	k.measure(&k.files[len(k.files)-1])
 	k.open = false
+}
+
+// Finish closes a file, ends it if it is the last that was begun, and removes it
+// if nothing was written to it.
+func (k *Kept) Finish(path string, file io.Closer) error {
+	err := file.Close()
+	if k.open && k.path(k.files[len(k.files)-1]) == path {
+		k.End()
+	}
+	return errors.Join(err, Discard(path))
 }
 
 // Tidy removes what exceeds the bounds by now. It may be called often.

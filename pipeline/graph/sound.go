@@ -1,0 +1,97 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/reactorpipe/reactorpipe/pipeline"
+)
+
+// soundDepth is how many packets of sound may wait for a sink: ten seconds of
+// usual ones.
+const soundDepth = 512
+
+// ear is where sound waits for a sink.
+type ear struct {
+	packets chan pipeline.Audio
+	part    pipeline.AudioSink
+}
+
+// waiting returns the channel of the packets that wait, nil without an ear.
+func (e *ear) waiting() <-chan pipeline.Audio {
+	if e == nil {
+		return nil
+	}
+	return e.packets
+}
+
+// sound hands a packet to the sinks that take this source's sound.
+func (e *entrance) sound(a pipeline.Audio) {
+	sinks := e.sounds.Load()
+	if sinks == nil || len(*sinks) == 0 {
+		return
+	}
+	a.Data = bytes.Clone(a.Data)
+	for _, s := range *sinks {
+		s.overhear(a, e.source.Live())
+	}
+}
+
+// overhear puts a packet where it waits for the sink. A source that is not live
+// waits for room; of a live one, what finds none is lost.
+func (s *sink) overhear(a pipeline.Audio, live bool) {
+	if live {
+		select {
+		case s.ear.packets <- a:
+		default:
+			s.counts.dropped[queueFull].Add(1)
+		}
+		return
+	}
+	select {
+	case s.ear.packets <- a:
+	case <-s.done:
+	case <-s.aborted:
+	}
+}
+
+// audio writes a packet of sound.
+func (s *sink) audio(working context.Context, a pipeline.Audio) {
+	s.aside("sound not written", func() error { return s.ear.part.WriteAudio(working, a) })
+}
+
+// sound has each source hand its sound to the sinks of l that take it.
+func (g *Graph) sound(l *layout) error {
+	for _, e := range g.sources {
+		var takers []*sink
+		for _, s := range l.sinks {
+			if s.spec.Load().Audio != e.name {
+				continue
+			}
+			if err := s.hear(e); err != nil {
+				return err
+			}
+			takers = append(takers, s)
+		}
+		e.sounds.Store(&takers)
+	}
+	return nil
+}
+
+// hear makes the sink take the sound of a source.
+func (s *sink) hear(from *entrance) error {
+	if s.ear != nil {
+		return nil
+	}
+	part, ok := s.part.(pipeline.AudioSink)
+	if !ok {
+		return fmt.Errorf("%s: its kind says that it takes sound, and it does not: %w", s, pipeline.ErrInvalid)
+	}
+	if _, ok := from.source.(pipeline.AudioSource); !ok {
+		return fmt.Errorf("%s: audio: %s has no sound: %w", s, from.name, pipeline.ErrInvalid)
+	}
+	s.source = from
+	s.ear = &ear{packets: make(chan pipeline.Audio, soundDepth), part: part}
+	return nil
+}
