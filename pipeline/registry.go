@@ -65,7 +65,8 @@ type SinkKind[C any] struct {
 	// method Encoded() bool.
 	Encoded bool
 	// Audio says that the sink is an [AudioSink], for which a file may name a
-	// source whose sound it takes.
+	// source whose sound it takes. If C has a method Audio() bool, that says
+	// whether the file has to name one, or must not.
 	Audio bool
 }
 

@@ -211,7 +211,7 @@ func (l *loader) joins(n *node) {
 	if n.sink != nil && n.sink.Encoded && (n.inputs[0].source == nil || n.inputs[0].messages()) {
 		n.wrong("from", "it takes pictures as they come, not yet decoded, and so must be a source of pictures, got %s", n.inputs[0].name)
 	}
-	if n.sink != nil && n.known {
+	if n.sink != nil && n.known && root != nil {
 		l.sound(n, root)
 	}
 	for _, in := range n.inputs[1:] {
@@ -229,8 +229,13 @@ func (l *loader) joins(n *node) {
 func (l *loader) sound(n, root *node) {
 	name := n.sink.Audio
 	from := l.byName[name]
+	refined, decides := n.cfg.(interface{ Audio() bool })
 	switch {
-	case name == "" || root == nil:
+	case decides && refined.Audio() && name == "":
+		n.wrong("audio", "is missing: sound is to be taken, from %s", root.name)
+	case decides && !refined.Audio() && name != "":
+		n.wrong("audio", "no sound is to be taken, as config stands")
+	case name == "":
 	case !n.sink.Type.Audio:
 		n.wrong("audio", "%s takes no sound", n.sink.Type.Name)
 	case from == nil || from.source == nil:

@@ -24,6 +24,9 @@ type FileConfig struct {
 	// Realtime plays at the file's own rate, as a live source that does not
 	// wait. Otherwise every frame is read, as fast as the graph takes them.
 	Realtime bool `yaml:"realtime"`
+	// Audio has the file's sound be there for sinks that take it, as stereo Opus
+	// of 48 kHz.
+	Audio bool `yaml:"audio"`
 
 	Decoding `yaml:",inline"`
 }
@@ -39,6 +42,11 @@ func (c *FileConfig) Validate() error {
 	return errors.Join(append(errs, c.problems()...)...)
 }
 
+// HasAudio says whether the file's sound is played.
+func (c *FileConfig) HasAudio() bool { return c.Audio }
+
+var _ pipeline.AudioUser = (*FileConfig)(nil)
+
 // fileSource plays a file.
 type fileSource struct {
 	env     pipeline.Env
@@ -46,7 +54,9 @@ type fileSource struct {
 	file    *ffmpeg.File
 	decoder decode.Decoder
 	closed  bool
-	relay   func(pipeline.Unit) // nil where nobody takes units
+	relay   func(pipeline.Unit)  // nil where nobody takes units
+	sound   *fileSound           // nil where there is none
+	hear    func(pipeline.Audio) // nil where nobody takes it
 
 	frameTime time.Duration // of one frame at the file's own rate
 
@@ -65,6 +75,7 @@ type fileSource struct {
 
 var (
 	_ pipeline.UnitSource     = (*fileSource)(nil)
+	_ pipeline.AudioSource    = (*fileSource)(nil)
 	_ pipeline.CountingSource = (*fileSource)(nil)
 )
 
@@ -78,8 +89,14 @@ func NewFile(env pipeline.Env, cfg FileConfig) (pipeline.Source, error) {
 	if err != nil {
 		return nil, errors.Join(pipeline.Invalid(fmt.Errorf("file: %w", err)), file.Close())
 	}
+	var sound *fileSound
+	if cfg.Audio {
+		if sound, err = openFileSound(env.ReadPath(cfg.File), env.Log); err != nil {
+			return nil, errors.Join(pipeline.Invalid(fmt.Errorf("audio: %w", err)), decoder.Close(), file.Close())
+		}
+	}
 	return &fileSource{
-		env: env, cfg: cfg, file: file, decoder: decoder, pace: pace{clock: env.Clock},
+		sound: sound, env: env, cfg: cfg, file: file, decoder: decoder, pace: pace{clock: env.Clock},
 		frameTime: time.Duration(float64(time.Second) / file.FPS()),
 		counts:    pipeline.SourceCounts{Dropped: make(map[string]uint64)},
 	}, nil
@@ -107,8 +124,19 @@ func (s *fileSource) Read(ctx context.Context) (*pipeline.Frame, error) {
 		f.Waiting += f.Arrival.Sub(due)
 		f.Arrival = due
 	}
+	if err := s.sounds(f.PTS + s.frameTime); err != nil {
+		return nil, err
+	}
 	s.pending = append(s.pending[:0], s.pending[1:]...)
 	return f, nil
+}
+
+// sounds hands on the sound before a time.
+func (s *fileSource) sounds(until time.Duration) error {
+	if s.sound == nil || s.hear == nil {
+		return nil
+	}
+	return s.sound.until(until, s.hear)
 }
 
 // advance decodes one more unit, or what the decoder holds at the end.
@@ -134,6 +162,9 @@ func (s *fileSource) advance() error {
 
 // Relay has take called with each unit before it is decoded.
 func (s *fileSource) Relay(take func(pipeline.Unit)) { s.relay = take }
+
+// Listen has take called with each packet of the file's sound.
+func (s *fileSource) Listen(take func(pipeline.Audio)) { s.hear = take }
 
 // RequestKeyframe does nothing: a file has the keyframes that it has.
 func (s *fileSource) RequestKeyframe() {}
@@ -195,6 +226,11 @@ func (s *fileSource) again() error {
 		return fmt.Errorf("file: %w", err)
 	}
 	s.base, s.drained, s.mark = s.end, false, pipeline.Loop
+	if s.sound != nil {
+		if err := s.sound.again(s.base); err != nil {
+			return fmt.Errorf("audio: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -219,5 +255,9 @@ func (s *fileSource) Close() error {
 		errs = append(errs, f.Release())
 	}
 	s.pending = nil
+	if s.sound != nil {
+		errs = append(errs, s.sound.Close())
+		s.sound = nil
+	}
 	return errors.Join(append(errs, s.decoder.Close(), s.file.Close())...)
 }

@@ -15,8 +15,12 @@ import (
 
 // Config says what is sent, and how.
 type Config struct {
-	// Track of the model that the pictures go into.
+	// Track of the model that the pictures go into; none where only sound is
+	// sent.
 	Track string `yaml:"track"`
+	// AudioTrack of the model that the sound of audio goes into, as it came:
+	// Opus. Beside pictures it waits for them.
+	AudioTrack string `yaml:"audio_track"`
 	// Codec to send. Where nothing is said the answer to the session's offer
 	// decides.
 	Codec decode.Codec `yaml:"codec" oneof:"vp8,vp9,h264"`
@@ -41,8 +45,8 @@ func Default() Config { return Config{FPS: 30, Bitrate: 2_000_000} }
 
 // Validate says what is wrong with c.
 func (c *Config) Validate() error {
-	if c.Track == "" {
-		return errors.New("track: is required")
+	if c.Track == "" && c.AudioTrack == "" {
+		return errors.New("track: is required, or audio_track")
 	}
 	switch c.Codec {
 	case "", decode.VP8, decode.VP9, decode.H264:
@@ -78,10 +82,29 @@ func (c *Config) size(width, height int) (w, h int) {
 func Register(r *pipeline.Registry) {
 	pipeline.RegisterSink(r, pipeline.SinkKind[Config]{
 		Name: "publish", Default: Default, New: New, Session: true,
-		Pixels: pipeline.Pixels{Read: pipeline.Native},
-		Queue:  pipeline.Queue{Depth: 1, OnFull: pipeline.DropOldest}, // late pictures are worth nothing
+		Audio: true, Pixels: pipeline.Pixels{Read: pipeline.Native},
+		Queue: pipeline.Queue{Depth: 1, OnFull: pipeline.DropOldest}, // late pictures are worth nothing
 	})
 }
 
-// SessionUse says which track is sent.
-func (c *Config) SessionUse() pipeline.Use { return pipeline.Use{Publishes: []string{c.Track}} }
+// Audio says whether sound is sent.
+func (c *Config) Audio() bool { return c.AudioTrack != "" }
+
+// Pixels says whether pictures are.
+func (c *Config) Pixels() pipeline.Pixels {
+	if c.Track == "" {
+		return pipeline.Pixels{}
+	}
+	return pipeline.Pixels{Read: pipeline.Native}
+}
+
+// SessionUse says which tracks are sent.
+func (c *Config) SessionUse() (use pipeline.Use) {
+	if c.Track != "" {
+		use.Publishes = []string{c.Track}
+	}
+	if c.AudioTrack != "" {
+		use.PublishesAudio = []string{c.AudioTrack}
+	}
+	return use
+}

@@ -37,6 +37,8 @@ type Sink struct {
 	held     int                   // target at its last keyframe, in bit/s
 	heldFrom time.Time             // of that keyframe
 
+	sound sound
+
 	next    time.Duration // PTS at which a picture is due
 	last    time.Duration // PTS of the last one
 	sentAny bool
@@ -50,7 +52,7 @@ type format struct {
 }
 
 var (
-	_ pipeline.Sink        = (*Sink)(nil)
+	_ pipeline.AudioSink   = (*Sink)(nil)
 	_ pipeline.SessionUser = (*Sink)(nil)
 )
 
@@ -59,11 +61,16 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	if env.Session == nil {
 		return nil, errors.New("there is no session to publish to")
 	}
-	return &Sink{
+	s := &Sink{
 		cfg: cfg, env: env, requests: newRequests(env.Clock, int(cfg.Bitrate)),
 		notReady: env.Metrics.Counter("not_ready_total", "Pictures not sent because the session was not ready."),
 		bitrate:  env.Metrics.Gauge("bitrate_bits_per_second", "What is aimed at."),
-	}, nil
+	}
+	s.sound = sound{
+		track: cfg.AudioTrack, env: env,
+		lost: env.Metrics.Counter("sound_lost_total", "Packets of sound not sent because the session was not ready."),
+	}
+	return s, nil
 }
 
 // trackChecker is a session that can tell beforehand whether the model takes a
@@ -74,18 +81,43 @@ type trackChecker interface {
 
 // SessionReady says whether the model takes the track, where the session knows.
 func (s *Sink) SessionReady(context.Context) error {
-	if c, ok := s.env.Session.(trackChecker); ok {
-		return c.CheckPublish(pipeline.Publish{Track: s.cfg.Track, Codec: string(s.cfg.Codec)})
+	c, ok := s.env.Session.(trackChecker)
+	if !ok {
+		return nil
 	}
-	return nil
+	var errs []error
+	if s.cfg.Track != "" {
+		errs = append(errs, c.CheckPublish(pipeline.Publish{Track: s.cfg.Track, Codec: string(s.cfg.Codec)}))
+	}
+	if s.cfg.AudioTrack != "" {
+		errs = append(errs, c.CheckPublish(pipeline.Publish{Track: s.cfg.AudioTrack, Codec: string(decode.Opus)}))
+	}
+	return errors.Join(errs...)
 }
 
 // Write sends f, if a picture is due. A session that is not ready is no error:
 // the pictures are counted and not sent.
 func (s *Sink) Write(ctx context.Context, f *pipeline.Frame) error {
+	if s.cfg.Track == "" {
+		return nil
+	}
 	if f.Image() == nil {
 		return pipeline.ErrNoPixels
 	}
+	return errors.Join(s.picture(ctx, f), s.sound.until(ctx, f.PTS))
+}
+
+// WriteAudio sends a packet of sound: where there are pictures, when they have
+// come as far.
+func (s *Sink) WriteAudio(ctx context.Context, a pipeline.Audio) error {
+	if s.cfg.Track == "" {
+		return s.sound.send(ctx, a)
+	}
+	return s.sound.hold(ctx, a)
+}
+
+// picture sends the picture of f, if one is due.
+func (s *Sink) picture(ctx context.Context, f *pipeline.Frame) error {
 	if !s.due(f.PTS) {
 		return nil
 	}
@@ -184,18 +216,27 @@ func (s *Sink) open(ctx context.Context) error {
 	if s.track != nil {
 		return nil
 	}
-	track, err := s.env.Session.Publish(ctx, pipeline.Publish{
+	track, err := publish(ctx, s.env.Session, pipeline.Publish{
 		Track: s.cfg.Track, Codec: string(s.cfg.Codec),
 		OnKeyframe: s.requests.ask, OnBitrate: s.requests.limit,
 	})
-	if errors.Is(err, pipeline.ErrInvalid) {
-		return fatal.Error(err)
-	}
 	if err != nil {
-		return fmt.Errorf("track %s: %w", s.cfg.Track, err)
+		return err
 	}
 	s.track = track
 	return nil
+}
+
+// publish begins to send a track. What no retry can mend is fatal.
+func publish(ctx context.Context, s pipeline.Session, p pipeline.Publish) (pipeline.SampleWriter, error) {
+	w, err := s.Publish(ctx, p)
+	if errors.Is(err, pipeline.ErrInvalid) {
+		return nil, fatal.Error(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("track %s: %w", p.Track, err)
+	}
+	return w, nil
 }
 
 // prepare sees to an encoder that fits the picture, the track and the
@@ -245,9 +286,9 @@ func (s *Sink) closeEncoder() error {
 	return err
 }
 
-// Close ends the publication.
+// Close ends the publications.
 func (s *Sink) Close() error {
-	err := s.closeEncoder()
+	err := errors.Join(s.closeEncoder(), s.sound.Close())
 	if s.track != nil {
 		err = errors.Join(err, s.track.Close())
 		s.track = nil

@@ -496,7 +496,7 @@ func TestValidate(t *testing.T) {
 		want   string
 	}{
 		{"default", unchanged, ""},
-		{"no track", func(c *publish.Config) { c.Track = "" }, "track: is required"},
+		{"no track", func(c *publish.Config) { c.Track = "" }, "track: is required, or audio_track"},
 		{"codec", func(c *publish.Config) { c.Codec = "av1" }, `codec: must be vp8, vp9 or h264, got "av1"`},
 		{"fps", func(c *publish.Config) { c.FPS = 0 }, "fps: must be positive, got 0"},
 		{"size", func(c *publish.Config) { c.Width = -2 }, "width, height: must not be negative, got -2x0"},
