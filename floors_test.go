@@ -35,6 +35,7 @@ var house = map[string]room{
 	"encode":                     {floor: 1, pure: true, beside: "decode"}, // the table of codecs
 	"pipeline/mat":               {floor: 1},
 	"pipeline/cv":                {floor: 1},
+	"pipeline/effect":            {floor: 1, pure: true},
 	"pipeline/expr":              {floor: 1, pure: true},
 	"sdk/sessiontest":            {floor: 2, pure: true},
 	"sdk/gen":                    {floor: 2, pure: true},

@@ -73,6 +73,9 @@ type CommandRecord struct {
 	Reply  Reply
 	// RoundTrip is from sending to the reply; zero if it was not sent.
 	RoundTrip time.Duration
+	// Effect is what the command did to the picture; nil where that is not known,
+	// or not yet.
+	Effect *Effect
 }
 
 // Settle fills in what [Session].Command returned: reply or error, and how long
@@ -92,11 +95,15 @@ func (r *CommandRecord) Settle(reply Reply, err error, roundTrip time.Duration) 
 	}
 }
 
+// Stamp returns Time as MarshalJSON writes it: it tells which command a later line
+// of a ledger is about.
+func (r CommandRecord) Stamp() string { return stamp(r.Time) }
+
 // MarshalJSON returns the record as it stands in ledger files and on the web
 // page.
 func (r CommandRecord) MarshalJSON() ([]byte, error) {
 	j := recordJSON{
-		Time: stamp(r.Time), Command: r.Command, Args: r.Args,
+		Time: r.Stamp(), Command: r.Command, Args: r.Args,
 		Outcome: r.Outcome, Reason: r.Reason, RoundTripMS: milliseconds(r.RoundTrip),
 	}
 	if r.Cause.Node != "" || r.Cause.Stream != "" {
@@ -105,6 +112,7 @@ func (r CommandRecord) MarshalJSON() ([]byte, error) {
 	if r.Reply.Type != "" {
 		j.Reply = &replyJSON{Type: r.Reply.Type, Data: r.Reply.Data}
 	}
+	j.Effect = r.Effect
 	return json.Marshal(j)
 }
 
@@ -116,6 +124,7 @@ type recordJSON struct {
 	Reason      string         `json:"reason,omitempty"`
 	RoundTripMS float64        `json:"round_trip_ms,omitempty"`
 	Reply       *replyJSON     `json:"reply,omitempty"`
+	Effect      *Effect        `json:"effect,omitempty"`
 	Cause       *Cause         `json:"cause,omitempty"`
 }
 
@@ -160,12 +169,25 @@ func NewLedger(capacity int) *CommandLedger {
 }
 
 // Note adds a record.
-func (l *CommandLedger) Note(r CommandRecord) {
+func (l *CommandLedger) Note(r CommandRecord) { l.Add(r) }
+
+// Add adds a record and returns its number.
+func (l *CommandLedger) Add(r CommandRecord) (n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ring[l.added%uint64(len(l.ring))] = r
 	l.added++
 	l.counted[r.Outcome]++
+	return l.added - 1
+}
+
+// Amend says what the command of a record did to the picture.
+func (l *CommandLedger) Amend(n uint64, e Effect) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n < l.added && l.added-n <= uint64(len(l.ring)) {
+		l.ring[n%uint64(len(l.ring))].Effect = &e
+	}
 }
 
 // Commands implements [Ledger].

@@ -41,6 +41,7 @@ func (s *pipelineSummary) print(w io.Writer) {
 		fact(w, "renewals", "%d, without a picture for %s (p50), %s at most", s.Renewals, ms(s.RenewalGap.P50), ms(s.RenewalGap.Max))
 	}
 	s.printCommands(w)
+	s.printEffects(w)
 	s.printNodes(w)
 }
 
@@ -70,6 +71,22 @@ func (s *pipelineSummary) when(t time.Time) string {
 		return "start"
 	}
 	return fmt.Sprintf("%.1f s", t.Sub(s.began).Seconds())
+}
+
+// printEffects says what commands did to the picture, and when.
+func (s *pipelineSummary) printEffects(w io.Writer) {
+	name := "effects"
+	for _, e := range s.Effects {
+		if e.Seen+e.NotSeen == 0 {
+			continue
+		}
+		when := ""
+		if e.Seen > 0 {
+			when = fmt.Sprintf(", after %s (p50), %s (p95)", ms(e.P50MS), ms(e.P95MS))
+		}
+		fact(w, name, "%s: seen in the picture %d of %d times%s", e.Command, e.Seen, e.Seen+e.NotSeen, when)
+		name = ""
+	}
 }
 
 func (s *pipelineSummary) printNodes(w io.Writer) {

@@ -106,7 +106,7 @@ func (l *line) live(ctx context.Context) (err error) {
 	l.makeSessions()
 	g, err := graph.Build(graph.Config{
 		Spec: l.spec, Log: l.log, Clock: pipeline.SystemClock{}, Metrics: l.metrics.registry,
-		Session: l.session, MaxFrames: l.frames, OnWrite: l.sightings.look, Drain: drainTimeout,
+		Session: l.session, MaxFrames: l.frames, OnFrame: l.look, OnWrite: l.sightings.look, Drain: drainTimeout,
 		OnTrace:     l.traces.Frames(l.spec.Name),
 		CheckFrames: l.check, Still: mat.Still,
 	})
@@ -222,6 +222,13 @@ func (l *line) session(name string) pipeline.Session {
 		}
 	}
 	return nil
+}
+
+// look has the session of a source look at its frame.
+func (l *line) look(session string, f *pipeline.Frame) {
+	if s, ok := l.session(session).(interface{ Look(f *pipeline.Frame) }); ok {
+		s.Look(f)
+	}
 }
 
 // openSessions connects, lets sinks compare themselves with the model, and runs

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"math"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +45,7 @@ func (m *metrics) handler() http.Handler {
 type pipelineMetrics struct {
 	supervisor                           *supervisor
 	running, stuck, ready, sent, playing *prometheus.Desc
+	effect, effects                      *prometheus.Desc
 }
 
 // What comes of a new version of a file.
@@ -68,12 +70,14 @@ func (m *metrics) watch(s *supervisor) {
 		stuck:      desc("pipeline_stuck", "Whether frames are in flight and nothing moves them: 1 or 0."),
 		ready:      desc("session_ready", "Whether the session is up: 1 or 0.", "session"),
 		sent:       desc("commands_total", "Commands of the present run, by what came of them.", "outcome"),
+		effect:     desc("command_effect_seconds", "From sending a command to the first frame that shows its effect, in the present run.", "session", "command"),
+		effects:    desc("command_effects_total", "Commands of the present run that the model took, by whether their effect was seen in the picture.", "session", "command", "seen"),
 	})
 }
 
 // Describe implements prometheus.Collector.
 func (m *pipelineMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.running, m.playing, m.stuck, m.ready, m.sent} {
+	for _, d := range []*prometheus.Desc{m.running, m.playing, m.stuck, m.ready, m.sent, m.effect, m.effects} {
 		ch <- d
 	}
 }
@@ -97,8 +101,29 @@ func (m *pipelineMetrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		l, _ := m.supervisor.life(p)
 		counts := l.commandCounts()
+		m.collectEffects(ch, v.Name, l)
 		for _, o := range outcomesOfCommands {
 			ch <- prometheus.MustNewConstMetric(m.sent, prometheus.CounterValue, float64(counts[o]), v.Name, string(o))
+		}
+	}
+}
+
+func (m *pipelineMetrics) collectEffects(ch chan<- prometheus.Metric, pipelineName string, l *line) {
+	l.mu.Lock()
+	sessions := l.sessions
+	l.mu.Unlock()
+	for _, s := range sessions {
+		for _, e := range s.Effects() {
+			quantiles := map[float64]float64{0.5: math.NaN(), 0.95: math.NaN()}
+			if e.Seen > 0 {
+				quantiles = map[float64]float64{0.5: e.P50MS / 1000, 0.95: e.P95MS / 1000}
+			}
+			ch <- prometheus.MustNewConstSummary(m.effect, e.Seen, e.SumMS/1000, quantiles, pipelineName, s.name, e.Command)
+			for seen, n := range map[pipeline.Seen]uint64{
+				pipeline.EffectSeen: e.Seen, pipeline.EffectNotSeen: e.NotSeen, pipeline.EffectUnknown: e.Unknown,
+			} {
+				ch <- prometheus.MustNewConstMetric(m.effects, prometheus.CounterValue, float64(n), pipelineName, s.name, e.Command, string(seen))
+			}
 		}
 	}
 }

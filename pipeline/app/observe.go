@@ -148,6 +148,18 @@ func (l *line) commandCounts() map[pipeline.Outcome]uint64 {
 	return counts
 }
 
+// effects are those of the commands of all sessions.
+func (l *line) effects() []pipeline.Effects {
+	l.mu.Lock()
+	sessions := l.sessions
+	l.mu.Unlock()
+	var all []pipeline.Effects
+	for _, s := range sessions {
+		all = append(all, s.Effects()...)
+	}
+	return all
+}
+
 // summary returns what the run came to.
 func (l *line) summary() *pipelineSummary {
 	l.mu.Lock()
@@ -187,7 +199,7 @@ func (l *line) figures(st graph.Stats, flowed time.Duration) figures {
 		entered += n.In
 		f.addSource(n)
 	}
-	f.RenewalGap = quantilesOf(f.gaps)
+	f.RenewalGap, f.Effects = quantilesOf(f.gaps), l.effects()
 	if f.Seconds > 0 {
 		f.FPS = thousandths(float64(entered) / f.Seconds)
 	}

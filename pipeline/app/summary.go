@@ -39,8 +39,9 @@ type figures struct {
 	Seconds          float64                     `json:"seconds"` // of frames
 	Frames           frameCounts                 `json:"frames"`
 	FPS              float64                     `json:"fps"`
-	Latency          quantiles                   `json:"latency_ms"` // last packet to the sinks
-	Commands         map[pipeline.Outcome]uint64 `json:"commands"`   // by outcome
+	Latency          quantiles                   `json:"latency_ms"`        // last packet to the sinks
+	Commands         map[pipeline.Outcome]uint64 `json:"commands"`          // by outcome
+	Effects          []pipeline.Effects          `json:"effects,omitempty"` // in the picture
 	KeyframeRequests uint64                      `json:"keyframe_requests"`
 	Reconnects       uint64                      `json:"reconnects"`
 	Renewals         uint64                      `json:"renewals"`

@@ -77,7 +77,7 @@ func newSessionFile() sessionFile {
 	return sessionFile{
 		OnExit: "end", Wait: Duration(defaultWait), StallAfter: Duration(defaultStall),
 		Commands: Commands{
-			Burst: defaultBurst,
+			Burst: defaultBurst, Effect: Effect{Within: Duration(defaultEffect)},
 			Cycle: Cycle{Repeats: defaultRepeats, Within: Duration(defaultWithin), Pause: Duration(defaultPause)},
 		},
 	}

@@ -20,6 +20,7 @@ const (
 	defaultPer      = time.Hour
 
 	defaultBurst   = 10
+	defaultEffect  = 3 * time.Second
 	defaultRepeats = 4
 	defaultWithin  = 10 * time.Second
 	defaultPause   = time.Minute

@@ -116,8 +116,18 @@ type Commands struct {
 	// appended to, as a line of JSON. {{ date }} and {{ time }} stand for the
 	// start.
 	Ledger expr.Template `yaml:"ledger"`
+	// Effect measures what each command does to the picture.
+	Effect Effect `yaml:"effect"`
 	// Cycle breaks a circle of commands that cause each other.
 	Cycle Cycle `yaml:"cycle"`
+}
+
+// Effect says how the effect of a command is looked for in the pictures of the
+// session's sources.
+type Effect struct {
+	// Within is how long after a command its effect is looked for; 0s does not
+	// look.
+	Within Duration `yaml:"within"`
 }
 
 // Cycle says what a circle of commands is, and for how long it is broken.

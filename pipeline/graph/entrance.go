@@ -88,6 +88,9 @@ func (e *entrance) meet(reading context.Context, f *pipeline.Frame) {
 	if f.Message != nil {
 		e.last.Store(f.Message)
 	}
+	if e.graph.cfg.OnFrame != nil {
+		e.graph.cfg.OnFrame(e.spec.Session, f)
+	}
 	e.broken = graver(e.broken, f.Discontinuity)
 	e.trace(f)
 	begun := e.graph.now()

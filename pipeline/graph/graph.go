@@ -36,6 +36,10 @@ type Config struct {
 	// Drain is how long the frames in flight have to reach their sinks, and the
 	// sinks to close, once the run is to end; 10 s where zero.
 	Drain time.Duration
+	// OnFrame, if set, is called with each frame of a source, lent, and the session
+	// that the source belongs to, before there is room for it or not. It is called
+	// from as many goroutines as there are sources, and holds them up.
+	OnFrame func(session string, f *pipeline.Frame)
 	// OnWrite, if set, is called after each Write that succeeded, with the
 	// frame, lent, and the time. It is called from as many goroutines as there
 	// are sinks.

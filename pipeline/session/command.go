@@ -67,35 +67,52 @@ func (s *Session) send(ctx context.Context, l *life, name string, args map[strin
 	r.Args = args
 	defer s.refusals.sending(name)()
 	begun := s.cfg.Clock.Now()
+	watched := s.effects.Sent(name, begun)
 	answer, err := l.Command(ctx, name, references(args))
 	reply := pipeline.Reply{Type: answer.Type, Data: answer.Data}
 	if err != nil {
 		reply, err = pipeline.Reply{}, refused(name, err)
 	}
 	r.RoundTrip = s.cfg.Clock.Now().Sub(begun)
-	s.settle(r, reply, err)
-	return reply, err
+	n := s.settle(r, reply, err)
+	if err != nil {
+		watched.Forget()
+		return reply, err
+	}
+	watched.Taken(func(e pipeline.Effect) { s.ledger.effect(n, r, e) })
+	return reply, nil
 }
 
-// settle enters what came of a command in the ledger. Nothing came of one that
-// the session was not ready for: who tries again would fill the ledger.
-func (s *Session) settle(r pipeline.CommandRecord, reply pipeline.Reply, err error) {
+// settle enters what came of a command in the ledger, and returns its number
+// there. Nothing came of one that the session was not ready for: who tries again
+// would fill the ledger.
+func (s *Session) settle(r pipeline.CommandRecord, reply pipeline.Reply, err error) (n uint64) {
 	if errors.Is(err, pipeline.ErrNotReady) {
-		return
+		return 0
 	}
 	r.Settle(reply, err, r.RoundTrip)
-	s.Note(r)
+	n = s.enter(r)
 	s.refusals.settled(r)
+	return n
 }
 
 // Note enters a decision that never became a command.
-func (s *Session) Note(r pipeline.CommandRecord) {
+func (s *Session) Note(r pipeline.CommandRecord) { s.enter(r) }
+
+func (s *Session) enter(r pipeline.CommandRecord) (n uint64) {
 	if s.cfg.OnCommand != nil {
 		s.cfg.OnCommand(r, s.cfg.Clock.Now())
 	}
 	r.Cause.Trace = nil
-	s.ledger.Note(r)
+	return s.ledger.enter(r)
 }
+
+// Look looks at a frame of one of the session's sources, which is lent, for the
+// effects of commands.
+func (s *Session) Look(f *pipeline.Frame) { s.effects.Look(f) }
+
+// Effects returns what commands did to the picture.
+func (s *Session) Effects() []pipeline.Effects { return s.effects.Effects() }
 
 // Commands returns the ledger's records after the first n.
 func (s *Session) Commands(n uint64) ([]pipeline.CommandRecord, uint64) {

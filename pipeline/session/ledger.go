@@ -74,25 +74,41 @@ func endLine(f *os.File) error {
 	return err
 }
 
-// Note adds a record.
-func (l *ledger) Note(r pipeline.CommandRecord) {
-	l.CommandLedger.Note(r)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file == nil {
-		return
-	}
+// enter adds a record and returns its number.
+func (l *ledger) enter(r pipeline.CommandRecord) (n uint64) {
+	n = l.Add(r)
 	text, err := json.Marshal(r)
 	if err != nil {
 		r.Args, r.Reason = nil, "its arguments are none that JSON has words for"
 		text, _ = json.Marshal(r) //nolint:errchkjson // nothing is left that could fail
 	}
 	l.write(append(text, '\n'))
+	return n
 }
 
-// write adds a line. While the disk takes none, they are counted and lost; half a
-// line is taken back. mu is held.
+// effect adds what a command did to the picture to its record, if that is known: in
+// the file, where the record is written, as a line of its own.
+func (l *ledger) effect(n uint64, r pipeline.CommandRecord, e pipeline.Effect) {
+	if e.Seen == pipeline.EffectUnknown {
+		return
+	}
+	l.Amend(n, e)
+	text, _ := json.Marshal(struct { //nolint:errchkjson // nothing in it could fail
+		Time    string          `json:"time"`
+		Command string          `json:"command"`
+		Effect  pipeline.Effect `json:"effect"`
+	}{r.Stamp(), r.Command, e})
+	l.write(append(text, '\n'))
+}
+
+// write adds a line to the file, if there is one. While the disk takes none, they
+// are counted and lost; half a line is taken back.
 func (l *ledger) write(text []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return
+	}
 	n, err := l.file.Write(text)
 	if err != nil {
 		if n > 0 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/effect"
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
@@ -40,6 +41,7 @@ type Session struct {
 	budget   *budget // nil: without bound
 	bucket   *bucket // nil: without bound
 	circles  *circles
+	effects  *effect.Watch // nil: nobody looks
 	setters  *setters
 	files    *files
 	refusals refusals
@@ -59,6 +61,8 @@ var (
 	_ pipeline.Session = (*Session)(nil)
 	_ pipeline.Ledger  = (*Session)(nil)
 	_ pipeline.Noter   = (*Session)(nil)
+
+	_ pipeline.EffectMeter = (*Session)(nil)
 )
 
 // New returns a session that Open connects. It does nothing by itself.
@@ -67,6 +71,7 @@ func New(cfg Config) *Session {
 	return &Session{
 		cfg: cfg, ledger: newLedger(cfg), budget: newBudget(spec.Budget, cfg.Clock, cfg.Log),
 		bucket: newBucket(spec.Commands), circles: newCircles(spec.Commands.Cycle, cfg.Log),
+		effects: effect.New(spec.Commands.Effect.Within.Std()),
 		setters: newSetters(spec.Renew), files: newFiles(spec.Renew != nil),
 		changed: make(chan struct{}), writers: make(map[*writer]struct{}),
 	}
@@ -114,6 +119,7 @@ func (s *Session) Close(ctx context.Context) error {
 		err = s.part(ctx, l, s.cfg.Spec.OnExit == "leave")
 	}
 	s.work.Wait()
+	s.effects.Close()
 	return errors.Join(err, s.ledger.close())
 }
 

@@ -15,6 +15,7 @@ type scene struct {
 	mu      sync.Mutex // guards what follows
 	state   state
 	pending []change // in the order of commands
+	effects int      // of commands, so far
 }
 
 // change is the effect of a command and when it is to be seen.
@@ -30,6 +31,7 @@ type state struct {
 	tint       color.RGBA
 	strength   float64 // of the tint, 0 to 1
 	inset      *inset  // nil without one
+	effects    int     // of commands, in this picture and those before
 }
 
 func newScene() *scene { return &scene{state: state{brightness: 1}} }
@@ -45,12 +47,15 @@ func (s *scene) change(delay time.Duration, apply func(*state)) {
 func (s *scene) now() state {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	for len(s.pending) > 0 && !s.pending[0].due.After(now) {
+	at := time.Now()
+	for len(s.pending) > 0 && !s.pending[0].due.After(at) {
 		s.pending[0].apply(&s.state)
 		s.pending = s.pending[1:]
+		s.effects++
 	}
-	return s.state
+	now := s.state
+	now.effects = s.effects
+	return now
 }
 
 // imagine sets the picture's mood by a prompt: words that stand for light and

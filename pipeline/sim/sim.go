@@ -335,7 +335,7 @@ func (s *Server) picture(t time.Duration) error {
 				}
 				drawn = true
 			}
-			if err := s.send(output, d, t); err != nil {
+			if err := s.send(output, d, t, now.effects); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -346,7 +346,7 @@ func (s *Server) picture(t time.Duration) error {
 	return errors.Join(errs...)
 }
 
-func (s *Server) send(output *sessiontest.Output, d sessiontest.Demand, t time.Duration) error {
+func (s *Server) send(output *sessiontest.Output, d sessiontest.Demand, t time.Duration, effects int) error {
 	to := viewed{output.Track().Name, d.Codec}
 	e, err := s.encoder(to)
 	if err != nil {
@@ -361,7 +361,7 @@ func (s *Server) send(output *sessiontest.Output, d sessiontest.Demand, t time.D
 	for _, p := range packets {
 		output.Send(sessiontest.Sample{
 			Codec: d.Codec, Data: p.Data, PTS: p.PTS, Keyframe: p.Keyframe,
-			Metadata: &sessiontest.Metadata{UserData: numbered(s.frames.Load())},
+			Metadata: &sessiontest.Metadata{UserData: counted(s.frames.Load(), effects)},
 		})
 	}
 	return nil

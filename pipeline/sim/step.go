@@ -38,6 +38,14 @@ func (s *Server) step(_ context.Context, step *sessiontest.Step) error {
 	return nil
 }
 
+// counted is numbered for a picture that some commands have changed.
+func counted(n uint64, effects int) []byte {
+	if effects == 0 {
+		return numbered(n)
+	}
+	return fmt.Appendf(nil, `{"frame":%d,"effects":%d}`, n, effects)
+}
+
 // numbered is what goes with the nth picture.
 func numbered(n uint64) []byte { return fmt.Appendf(nil, `{"frame":%d}`, n) }
 

@@ -72,6 +72,11 @@ type session struct {
 	*pipeline.CommandLedger
 }
 
+// Effects are those that somebody else has measured.
+func (session) Effects() []pipeline.Effects {
+	return []pipeline.Effects{{Command: "set_prompt", Seen: 3, NotSeen: 1, P50MS: 210, P95MS: 400}}
+}
+
 // open returns a running preview and its URL. What it logs goes to log.
 func open(t *testing.T, cfg preview.Config, log *bytes.Buffer) (pipeline.Sink, session, string) {
 	t.Helper()
@@ -210,6 +215,7 @@ func TestState(t *testing.T) {
 		LatencyMS     struct{ P50, P95 float64 } `json:"latency_ms"`
 		Frame         struct{ Annotations map[string]map[string][]any }
 		Commands      []struct{ Command, Outcome string }
+		Effects       []pipeline.Effects
 		Session       bool
 		Viewers       int
 		RunningS      float64 `json:"running_s"`
@@ -228,6 +234,9 @@ func TestState(t *testing.T) {
 	}
 	if len(got.Commands) != 1 || got.Commands[0].Command != "set_prompt" || got.Commands[0].Outcome != "sent" {
 		t.Errorf("got commands %v", got.Commands)
+	}
+	if len(got.Effects) != 1 || got.Effects[0] != session.Effects()[0] {
+		t.Errorf("got effects %v", got.Effects)
 	}
 }
 

@@ -22,7 +22,8 @@ const (
 type status struct {
 	node   string
 	began  time.Time
-	ledger pipeline.Ledger // nil without one
+	ledger pipeline.Ledger      // nil without one
+	meter  pipeline.EffectMeter // nil without one
 
 	mu        sync.Mutex // guards all below
 	frames    uint64
@@ -35,7 +36,8 @@ type status struct {
 
 func newStatus(env pipeline.Env) *status {
 	ledger, _ := env.Session.(pipeline.Ledger)
-	return &status{node: env.Name, began: env.Clock.Now(), ledger: ledger}
+	meter, _ := env.Session.(pipeline.EffectMeter)
+	return &status{node: env.Name, began: env.Clock.Now(), ledger: ledger, meter: meter}
 }
 
 // saw notes that f was written.
@@ -74,6 +76,8 @@ type report struct {
 	Viewers   int             `json:"viewers"`
 	Session   bool            `json:"session"`
 	Frame     json.RawMessage `json:"frame,omitempty"`
+	// Effects are what commands did to the picture.
+	Effects []pipeline.Effects `json:"effects,omitempty"`
 }
 
 // quantiles are in milliseconds; null where nothing is known.
@@ -84,13 +88,17 @@ type quantiles struct {
 
 // report returns the status at now.
 func (s *status) report(now time.Time, viewers int) report {
+	var effects []pipeline.Effects
+	if s.meter != nil {
+		effects = s.meter.Effects()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return report{
 		Node: s.node, Stream: s.meta.Stream, Seq: s.meta.Seq,
 		Width: s.meta.Width, Height: s.meta.Height, Frames: s.frames,
 		FPS: s.fps(now), LatencyMS: s.latencies(now), RunningS: now.Sub(s.began).Seconds(),
-		Viewers: viewers, Session: s.ledger != nil, Frame: s.frame,
+		Viewers: viewers, Session: s.ledger != nil, Frame: s.frame, Effects: effects,
 	}
 }
 
