@@ -22,18 +22,21 @@ func TestInit(t *testing.T) {
 	out := t.TempDir()
 	reactorpipe := filepath.Join(out, "reactorpipe")
 	run(t, "..", "go", "build", "-buildvcs=false", "-o", reactorpipe, "./cmd/reactorpipe")
-	for part, file := range map[string]string{"stage": "found.jsonl", "sink": "my_sink.txt"} {
-		t.Run(part, func(t *testing.T) {
-			name := "my_" + part
-			bare(t, out, reactorpipe, "init", part, name)
-			module := filepath.Join(out, name)
+	tests := []struct{ part, name, file string }{
+		{"stage", "glow", "found.jsonl"}, // the package is called as the program
+		{"sink", "my_sink", "my_sink.txt"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.part, func(t *testing.T) {
+			bare(t, out, reactorpipe, "init", tt.part, tt.name)
+			module := filepath.Join(out, tt.name)
 			bare(t, module, "make", "test", "build", "schema")
-			program := "./" + name
+			program := filepath.Join(module, "bin", tt.name)
 			bare(t, module, program, "validate", "pipeline.yaml")
 			bare(t, module, program, "run", "pipeline.yaml", "--frames", "10", "--admin", "off")
-			written, err := os.ReadFile(filepath.Join(module, "out", file))
+			written, err := os.ReadFile(filepath.Join(module, "out", tt.file))
 			if err != nil || len(written) == 0 {
-				t.Errorf("the pipeline left nothing in out/%s: %v", file, err)
+				t.Errorf("the pipeline left nothing in out/%s: %v", tt.file, err)
 			}
 			settingsAgree(t, module)
 			t.Run("gopls", func(t *testing.T) { checkedByGopls(t, module) })

@@ -69,6 +69,8 @@ func TestModuleNames(t *testing.T) {
 		{"../x", `must be lower-case letters, digits and _, beginning with a letter, got "../x"`},
 		{"func", "func means something else in Go; take another"},
 		{"main", "main means something else in Go; take another"},
+		{"stages", "stages means something else in Go; take another"},
+		{"config", "config means something else in Go; take another"},
 		{"my_test", "my_test means something else in Go; take another"},
 		{"mine", "this program is no release: --replace says where a checkout of reactorpipe lies"},
 	}
