@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -36,7 +37,7 @@ type Config struct {
 
 // Exporter writes traces. A nil one does nothing.
 type Exporter struct {
-	share    float64
+	settings settings
 	log      *slog.Logger
 	troubles pipeline.Turns
 	client   sdk.SpanExporter
@@ -54,16 +55,8 @@ type Exporter struct {
 	traces int // that they are of
 }
 
-const (
-	// mostWaiting is how many traces wait while others are on their way: a minute
-	// of a live source that finds no room at all.
-	mostWaiting = 2048
-	// batch and delay are when spans are sent.
-	batch = 512
-	delay = 5 * time.Second
-	// troubleEvery bounds the log where nobody takes traces.
-	troubleEvery = time.Minute
-)
+// troubleEvery bounds the log where nobody takes traces.
+const troubleEvery = time.Minute
 
 // Open returns an exporter, nil where the variables ask for none, and starts a
 // goroutine that writes, which Close ends. It does not connect: an endpoint that
@@ -82,8 +75,8 @@ func Open(ctx context.Context, cfg Config) (*Exporter, error) {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
 	e := &Exporter{
-		share: s.share, log: cfg.Log, client: client,
-		waiting: make(chan ended, mostWaiting), closing: make(chan struct{}), done: make(chan struct{}),
+		settings: s, log: cfg.Log, client: client,
+		waiting: make(chan ended, s.queue), closing: make(chan struct{}), done: make(chan struct{}),
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "reactorpipe_traces_written_total", Help: "Traces that were delivered."}),
 		lost:    prometheus.NewCounter(prometheus.CounterOpts{Name: "reactorpipe_traces_lost_total", Help: "Traces that were to be written and could not be delivered."}),
 	}
@@ -121,7 +114,7 @@ func (e *Exporter) Frames(pipelineName string) func(*pipeline.Trace) {
 	}
 	return func(t *pipeline.Trace) {
 		over := ended{pipelineName, t.Meta, t.Spans()}
-		if over.matters() || rand.Float64() < e.share {
+		if over.matters() || rand.Float64() < e.settings.share {
 			e.put(over)
 		}
 	}
@@ -155,14 +148,14 @@ func (e *Exporter) put(over ended) {
 
 func (e *Exporter) run(ctx context.Context) {
 	defer close(e.done)
-	send := time.NewTicker(delay)
+	send := time.NewTicker(e.settings.delay)
 	defer send.Stop()
 	for {
 		select {
 		case over := <-e.waiting:
 			e.take(ctx, over)
 		case <-send.C:
-			e.send(ctx)
+			e.send(ctx, len(e.spans))
 		case <-e.closing:
 			e.finish(ctx)
 			return
@@ -170,11 +163,17 @@ func (e *Exporter) run(ctx context.Context) {
 	}
 }
 
+// take sends a batch before a trace that it has no room for: a trace is never
+// divided.
 func (e *Exporter) take(ctx context.Context, over ended) {
+	before := len(e.spans)
 	over.write(e.tracer)
+	if len(e.spans) > e.settings.batch {
+		e.send(ctx, before)
+	}
 	e.traces++
-	if len(e.spans) >= batch {
-		e.send(ctx)
+	if len(e.spans) >= e.settings.batch {
+		e.send(ctx, len(e.spans))
 	}
 }
 
@@ -185,25 +184,27 @@ func (e *Exporter) finish(ctx context.Context) {
 		case over := <-e.waiting:
 			e.take(ctx, over)
 		default:
-			e.send(ctx)
+			e.send(ctx, len(e.spans))
 			return
 		}
 	}
 }
 
-// send delivers the spans that were made.
-func (e *Exporter) send(ctx context.Context) {
-	if len(e.spans) == 0 {
+// send delivers the first spans, which are those of the traces counted.
+func (e *Exporter) send(ctx context.Context, spans int) {
+	if spans == 0 {
 		return
 	}
-	err := e.client.ExportSpans(ctx, e.spans)
+	ctx, cancel := context.WithTimeout(ctx, e.settings.timeout)
+	defer cancel()
+	err := e.client.ExportSpans(ctx, e.spans[:spans])
 	count := e.written
 	if err != nil {
 		count = e.lost
 		e.complain(err)
 	}
 	count.Add(float64(e.traces))
-	e.spans, e.traces = e.spans[:0], 0
+	e.spans, e.traces = slices.Delete(e.spans, 0, spans), 0
 }
 
 func (e *Exporter) complain(err error) {

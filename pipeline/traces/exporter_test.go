@@ -2,8 +2,10 @@ package traces_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -15,7 +17,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -70,6 +71,34 @@ func (r *rig) frame(seq uint64, spans ...pipeline.Span) {
 		t.Add(s)
 	}
 	t.Release()
+}
+
+// lost returns how many traces were counted as such.
+func (r *rig) lost() float64 {
+	r.t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "reactorpipe_traces_lost_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	r.t.Fatal("lost traces are not counted")
+	return 0
+}
+
+// await waits until something is so, which it must be after a while.
+func await(t *testing.T, so func() bool) {
+	t.Helper()
+	for patience := time.After(time.Minute); !so(); {
+		select {
+		case <-patience:
+			t.Fatal("it is not so after a minute")
+		case <-time.After(time.Millisecond):
+		}
+	}
 }
 
 // seqs returns which frames came.
@@ -180,6 +209,23 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
+// Traces go out in either form of OTLP over HTTP.
+func TestProtocols(t *testing.T) {
+	for protocol, contentType := range map[string]string{"http/protobuf": "application/x-protobuf", "http/json": "application/json"} {
+		t.Run(protocol, func(t *testing.T) {
+			receiver := tracestest.New(t)
+			r := open(t, map[string]string{
+				"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_TRACES_SAMPLER": "always_on",
+			})
+			r.frame(3)
+			r.close()
+			if got := seqs(receiver.Traces()); !cmp.Equal(got, []string{"3"}) || receiver.Headers().Get("Content-Type") != contentType {
+				t.Errorf("got %v as %v", got, receiver.Headers())
+			}
+		})
+	}
+}
+
 func TestShare(t *testing.T) {
 	const frames = 2000
 	for _, tt := range []struct {
@@ -255,6 +301,24 @@ func TestOff(t *testing.T) {
 	}
 }
 
+// What cannot be made anything of is said, and the usual holds.
+func TestMistakesInBatchesAreSaid(t *testing.T) {
+	for _, tt := range []struct{ name, value, want string }{
+		{"OTEL_BSP_SCHEDULE_DELAY", "5s", "must be a positive number, got \\\"5s\\\": it is 5000"},
+		{"OTEL_BSP_EXPORT_TIMEOUT", "0", "must be a positive number, got \\\"0\\\": it is 30000"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "-1", "must be a positive number, got \\\"-1\\\": it is 2048"},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999999999", "must be a positive number, got \\\"99999999999\\\": it is 512"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := open(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": tracestest.New(t).URL, tt.name: tt.value})
+			r.close()
+			if got := r.log.String(); !strings.Contains(got, tt.name+": "+tt.want) {
+				t.Errorf("said %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestMistakesInTheSamplerAreSaid(t *testing.T) {
 	for _, tt := range []struct{ sampler, arg, want string }{
 		{"sometimes", "", `OTEL_TRACES_SAMPLER: must be always_on, always_off or traceidratio, got \"sometimes\": one frame in a hundred is written`},
@@ -285,8 +349,85 @@ func TestWhatIsNotTakenIsLostAndCounted(t *testing.T) {
 	if got := r.log.String(); strings.Count(got, "traces not delivered") != 1 || !strings.Contains(got, "404") {
 		t.Errorf("said %q", got)
 	}
-	want := "# HELP reactorpipe_traces_lost_total Traces that were to be written and could not be delivered.\n# TYPE reactorpipe_traces_lost_total counter\nreactorpipe_traces_lost_total 3\n"
-	if err := testutil.GatherAndCompare(r.metrics, strings.NewReader(want), "reactorpipe_traces_lost_total"); err != nil {
-		t.Error(err)
+	if got := r.lost(); got != 3 {
+		t.Errorf("%v lost of three", got)
 	}
+}
+
+// hour is one in milliseconds: longer than any test.
+const hour = "3600000"
+
+// A full batch is sent without waiting for the rest, a trace never in parts.
+func TestBatches(t *testing.T) {
+	receiver := tracestest.New(t)
+	r := open(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_TRACES_SAMPLER": "always_on",
+		"OTEL_BSP_SCHEDULE_DELAY": hour, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8",
+	})
+	for seq := range 3 {
+		r.frame(uint64(seq)) // 3 spans
+	}
+	arrived := func() int { return len(receiver.Traces()) }
+	await(t, func() bool { return arrived() > 0 })
+	if n := arrived(); n != 2 {
+		t.Errorf("%d traces of three spans in a batch of eight", n)
+	}
+	r.close()
+	if n := arrived(); n != 3 {
+		t.Errorf("%d traces at the end", n)
+	}
+}
+
+func TestDelay(t *testing.T) {
+	receiver := tracestest.New(t)
+	r := open(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_TRACES_SAMPLER": "always_on", "OTEL_BSP_SCHEDULE_DELAY": "1",
+	})
+	defer r.close()
+	for seq := range 2 { // the second after a delay, too
+		r.frame(uint64(seq))
+		await(t, func() bool { return len(receiver.Traces()) == seq+1 })
+	}
+}
+
+// A receiver that does not answer holds nothing up: what finds no room in the
+// queue is lost at once, the rest when the time for sending is over.
+func TestAReceiverThatDoesNotAnswer(t *testing.T) {
+	asked := make(chan struct{}, 100)
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer silent.Close()
+	open := func(timeout string) *rig {
+		return open(t, map[string]string{
+			"OTEL_EXPORTER_OTLP_ENDPOINT": silent.URL, "OTEL_EXPORTER_OTLP_TIMEOUT": hour, "OTEL_TRACES_SAMPLER": "always_on",
+			"OTEL_BSP_MAX_QUEUE_SIZE": "2", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1", "OTEL_BSP_EXPORT_TIMEOUT": timeout,
+		})
+	}
+	t.Run("the queue is full", func(t *testing.T) {
+		r := open(hour)
+		r.frame(0)
+		<-asked
+		for seq := range 5 {
+			r.frame(uint64(seq))
+		}
+		if got := r.lost(); got != 3 {
+			t.Errorf("%v lost of five that found room for two", got)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_ = r.Close(ctx) // whether it ends in time is not the question
+		if got := r.lost(); got != 6 {
+			t.Errorf("%v lost of six", got)
+		}
+	})
+	t.Run("time is over", func(t *testing.T) {
+		r := open("50")
+		r.frame(0)
+		<-asked
+		await(t, func() bool { return r.lost() == 1 })
+		r.close()
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Variables are where OpenTelemetry's settings come from: the environment.
@@ -24,6 +25,12 @@ type settings struct {
 	on bool
 	// share of the frames that are written whatever happens to them, 0 to 1.
 	share float64
+	// queue is how many traces wait while others are on their way.
+	queue int
+	// batch is after how many spans they are sent at once, delay after what time
+	// otherwise, and timeout how long that may take, tries again included.
+	batch          int
+	delay, timeout time.Duration
 }
 
 // defaultShare is one frame in a hundred: one every three seconds of a picture at
@@ -32,27 +39,39 @@ const defaultShare = 0.01
 
 // read returns the settings, and what it could make nothing of.
 func (v Variables) read() (s settings, complaints []error) {
-	complain := func(format string, args ...any) { complaints = append(complaints, fmt.Errorf(format, args...)) }
-	s = settings{share: defaultShare}
 	s.on = v.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") != "" &&
 		!strings.EqualFold(v.get("OTEL_SDK_DISABLED"), "true")
 	if !s.on {
 		return s, nil
+	}
+	complaints = append(complaints, v.readExporter(&s)...)
+	complaints = append(complaints, v.readSampler(&s)...)
+	return s, append(complaints, v.readBatches(&s)...)
+}
+
+// readExporter says whether traces go out as OTLP over HTTP, which is all there is.
+func (v Variables) readExporter(s *settings) (complaints []error) {
+	complain := func(format string, args ...any) {
+		complaints = append(complaints, fmt.Errorf(format+": no traces are written", args...))
+		s.on = false
 	}
 	switch exporter := v.get("OTEL_TRACES_EXPORTER"); exporter {
 	case "", "otlp":
 	case "none":
 		s.on = false
 	default:
-		complain("OTEL_TRACES_EXPORTER: must be otlp or none, got %q: no traces are written", exporter)
-		s.on = false
+		complain("OTEL_TRACES_EXPORTER: must be otlp or none, got %q", exporter)
 	}
 	switch protocol := v.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
 	case "", "http/protobuf", "http/json":
 	default:
-		complain("OTEL_EXPORTER_OTLP_PROTOCOL: must be http/protobuf or http/json, got %q: no traces are written", protocol)
-		s.on = false
+		complain("OTEL_EXPORTER_OTLP_PROTOCOL: must be http/protobuf or http/json, got %q", protocol)
 	}
+	return complaints
+}
+
+func (v Variables) readSampler(s *settings) (complaints []error) {
+	s.share = defaultShare
 	switch sampler := strings.TrimPrefix(strings.ToLower(v.get("OTEL_TRACES_SAMPLER")), "parentbased_"); sampler {
 	case "":
 	case "always_on":
@@ -66,9 +85,9 @@ func (v Variables) read() (s settings, complaints []error) {
 		}
 		s.share = share
 	default:
-		complain("OTEL_TRACES_SAMPLER: must be always_on, always_off or traceidratio, got %q: one frame in a hundred is written", sampler)
+		complaints = append(complaints, fmt.Errorf("OTEL_TRACES_SAMPLER: must be always_on, always_off or traceidratio, got %q: one frame in a hundred is written", sampler))
 	}
-	return s, complaints
+	return complaints
 }
 
 func (v Variables) ratio() (float64, error) {
@@ -81,4 +100,26 @@ func (v Variables) ratio() (float64, error) {
 		return defaultShare, fmt.Errorf("OTEL_TRACES_SAMPLER_ARG: must be 0 to 1, got %q: one frame in a hundred is written", text)
 	}
 	return share, nil
+}
+
+// readBatches reads what OpenTelemetry's batch processor would, with its defaults.
+// 2048 waiting traces are a minute of a live source that finds no room at all.
+func (v Variables) readBatches(s *settings) (complaints []error) {
+	number := func(name string, usual int) int {
+		text := v.get(name)
+		if text == "" {
+			return usual
+		}
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil || n <= 0 {
+			complaints = append(complaints, fmt.Errorf("%s: must be a positive number, got %q: it is %d", name, text, usual))
+			return usual
+		}
+		return int(n)
+	}
+	s.queue = number("OTEL_BSP_MAX_QUEUE_SIZE", 2048)
+	s.batch = number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512)
+	s.delay = time.Duration(number("OTEL_BSP_SCHEDULE_DELAY", 5000)) * time.Millisecond
+	s.timeout = time.Duration(number("OTEL_BSP_EXPORT_TIMEOUT", 30_000)) * time.Millisecond
+	return complaints
 }
