@@ -27,6 +27,13 @@ type Config struct {
 	KeyframeInterval time.Duration
 	// Threads is the number of threads an encoder may use; 0 is 1.
 	Threads int
+	// Device is where pictures are encoded; software where nothing is said.
+	Device decode.Device
+	// Require refuses to begin in software.
+	Require bool
+	// OnSoftware is told that software takes over from the device, whether that
+	// had encoded pictures before, and why. May be nil.
+	OnSoftware func(worked bool, why error)
 }
 
 // Validate says what is wrong with c.
@@ -50,6 +57,9 @@ func (c *Config) Validate() error {
 	if c.Threads < 0 {
 		errs = append(errs, fmt.Errorf("threads: must not be negative, got %d", c.Threads))
 	}
+	if err := CheckDevice(c.Device, c.Require); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 
@@ -70,7 +80,7 @@ type Packet struct {
 // Encoder turns pictures into packets. It is used by one goroutine at a time.
 type Encoder interface {
 	// Encode encodes img, which it neither keeps nor closes, fitting it to the
-	// configured size. PTS must grow from call to call. The packets stay valid
+	// configured size; with nil the last picture again. PTS must grow from call to call. The packets stay valid
 	// until the next call. Encoders of this project hold nothing back: one
 	// picture in, one packet out, none where rate control leaves a picture out.
 	Encode(img pipeline.Image, pts time.Duration, keyframe bool) ([]Packet, error)

@@ -21,6 +21,9 @@ func TestValidate(t *testing.T) {
 		{"odd width", func(c *encode.Config) { c.Width = 641 }, "width, height: must be even and positive, got 641x480"},
 		{"no height", func(c *encode.Config) { c.Height = 0 }, "width, height: must be even and positive, got 640x0"},
 		{"two mistakes", func(c *encode.Config) { c.FPS, c.Bitrate = 0, -1 }, "fps: must be positive, got 0\nbitrate: must not be negative, got -1"},
+		{"device", func(c *encode.Config) { c.Device = "cuda:1" }, ""},
+		{"another device", func(c *encode.Config) { c.Device = "vaapi" }, `device: must be auto, cpu, or cuda, as in cuda:1, got "vaapi"`},
+		{"the cpu is required", func(c *encode.Config) { c.Require = true }, "require: must go with a device that is not the cpu"},
 		{"interval", func(c *encode.Config) { c.KeyframeInterval = -time.Second }, "keyframe_interval: must not be negative, got -1s"},
 	}
 	for _, tt := range tests {

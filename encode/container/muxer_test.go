@@ -55,7 +55,7 @@ func (f frame) ConvertTo(dst unsafe.Pointer, stride int, to pipeline.Format) err
 
 func (f frame) luma() byte { return byte(20 + f.n%200) }
 
-func newEncoder(codec decode.Codec, interval time.Duration) (*encoder.Encoder, error) {
+func newEncoder(codec decode.Codec, interval time.Duration) (encode.Encoder, error) {
 	return encoder.New(encode.Config{Codec: codec, Width: width, Height: height, FPS: fps, Bitrate: 300_000, KeyframeInterval: interval})
 }
 

@@ -24,12 +24,13 @@ const ticksPerSecond = 1_000_000
 
 // Encoder encodes one stream. What it writes, and tags, is BT.601 limited.
 type Encoder struct {
-	cfg   encode.Config
-	ctx   *astiav.CodecContext
-	frame *astiav.Frame // the input, reused
-	pkt   *astiav.Packet
-	held  []*astiav.Packet // what out points to
-	out   []encode.Packet
+	cfg    encode.Config
+	device decode.Device
+	ctx    *astiav.CodecContext
+	frame  *astiav.Frame // the input, reused
+	pkt    *astiav.Packet
+	held   []*astiav.Packet // what out points to
+	out    []encode.Packet
 
 	started  bool
 	keyframe time.Duration // PTS of the last one asked for
@@ -39,12 +40,29 @@ type Encoder struct {
 
 var _ encode.Encoder = (*Encoder)(nil)
 
-// New returns an encoder for cfg.
-func New(cfg encode.Config) (*Encoder, error) {
+// New returns an encoder for cfg: on its device where that can encode a picture,
+// in software where it cannot or comes to fail.
+func New(cfg encode.Config) (encode.Encoder, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Encoder{cfg: cfg, frame: astiav.AllocFrame(), pkt: astiav.AllocPacket()}
+	if cfg.Device.Software() {
+		return newEncoder(cfg, decode.CPU)
+	}
+	return encode.NewFailover(encode.FailoverConfig{
+		Devices: []decode.Device{hardware(cfg.Device)}, Require: cfg.Require, OnSoftware: cfg.OnSoftware,
+		Open: func(device decode.Device) (encode.Encoder, error) {
+			if err := probe(cfg, device); err != nil {
+				return nil, err
+			}
+			return newEncoder(cfg, device)
+		},
+	})
+}
+
+// newEncoder returns an encoder on exactly that device.
+func newEncoder(cfg encode.Config, device decode.Device) (*Encoder, error) {
+	e := &Encoder{cfg: cfg, device: device, frame: astiav.AllocFrame(), pkt: astiav.AllocPacket()}
 	if err := e.open(); err != nil {
 		e.Close()
 		return nil, err
@@ -54,7 +72,7 @@ func New(cfg encode.Config) (*Encoder, error) {
 
 // open sets ctx, unless it fails.
 func (e *Encoder) open() error {
-	name, err := encoderOf(e.cfg.Codec)
+	name, err := encoderOf(e.cfg.Codec, e.device)
 	if err != nil {
 		return err
 	}
@@ -71,7 +89,7 @@ func (e *Encoder) open() error {
 	contextOf(ctx).ticks_per_frame = C.int(math.Round(ticksPerSecond / e.cfg.FPS)) // libvpx's idea of a first picture's share
 	options := astiav.NewDictionary()
 	defer options.Free()
-	s := settings(e.cfg)
+	s := settings(e.cfg, e.device)
 	for i := 0; i < len(s); i += 2 {
 		err = errors.Join(err, options.Set(s[i], s[i+1], 0))
 	}
@@ -80,7 +98,7 @@ func (e *Encoder) open() error {
 	}
 	if err != nil {
 		ctx.Free()
-		return fmt.Errorf("%s: %w", name, err)
+		return e.blame(fmt.Errorf("%s: %w", name, err))
 	}
 	e.ctx = ctx
 	return nil
@@ -99,8 +117,12 @@ func (e *Encoder) Encode(img pipeline.Image, pts time.Duration, keyframe bool) (
 			return nil, err
 		}
 	}
-	if err := e.fill(img); err != nil {
-		return nil, err
+	if img != nil {
+		if err := e.fill(img); err != nil {
+			return nil, err
+		}
+	} else if !e.started {
+		return nil, fmt.Errorf("encode %s: there is no picture yet", e.cfg.Codec)
 	}
 	e.frame.SetPts(ticks)
 	e.frame.SetPictureType(astiav.PictureTypeNone)
@@ -109,7 +131,7 @@ func (e *Encoder) Encode(img pipeline.Image, pts time.Duration, keyframe bool) (
 		e.keyframe = pts
 	}
 	if err := e.ctx.SendFrame(e.frame); err != nil {
-		return nil, fmt.Errorf("encode %s: %w", e.cfg.Codec, err)
+		return nil, e.blame(fmt.Errorf("encode %s: %w", e.cfg.Codec, err))
 	}
 	e.started, e.last = true, ticks
 	return e.receive()
@@ -141,7 +163,7 @@ func (e *Encoder) receive() ([]encode.Packet, error) {
 			return e.out, nil
 		}
 		if ret < 0 {
-			return e.out, fmt.Errorf("encode %s: %w", e.cfg.Codec, check(ret))
+			return e.out, e.blame(fmt.Errorf("encode %s: %w", e.cfg.Codec, check(ret)))
 		}
 		e.hold()
 	}

@@ -2,6 +2,7 @@ package ffmpeg_test
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -51,7 +52,7 @@ func config(codec decode.Codec) encode.Config {
 
 var codecs = []decode.Codec{decode.VP8, decode.VP9, decode.H264, decode.AV1}
 
-func newEncoder(t testing.TB, cfg encode.Config) *ffmpeg.Encoder {
+func newEncoder(t testing.TB, cfg encode.Config) encode.Encoder {
 	t.Helper()
 	e, err := ffmpeg.New(cfg)
 	if err != nil {
@@ -65,7 +66,7 @@ func at(n int) time.Duration { return time.Duration(n) * time.Second / 30 }
 
 // run encodes pictures from first on and returns the keyframes' numbers and the
 // bytes.
-func run(t *testing.T, e *ffmpeg.Encoder, first, n int, want func(int) bool) (keyframes []int, size int) {
+func run(t *testing.T, e encode.Encoder, first, n int, want func(int) bool) (keyframes []int, size int) {
 	t.Helper()
 	for i := first; i < first+n; i++ {
 		packets, err := e.Encode(noise{i}, at(i), want(i))
@@ -196,6 +197,69 @@ func TestRefuses(t *testing.T) {
 		t.Error("a PTS came twice without a word")
 	}
 	run(t, e, 6, 1, never)
+}
+
+// The smallest picture that a config allows, and one that is no multiple of a
+// block, are encoded like others, and without a picture the last one is again.
+func TestSizes(t *testing.T) {
+	for _, codec := range codecs {
+		for _, size := range [][2]int{{2, 2}, {34, 18}} {
+			cfg := config(codec)
+			cfg.Width, cfg.Height = size[0], size[1]
+			e := newEncoder(t, cfg)
+			if _, err := e.Encode(nil, at(0), false); err == nil || err.Error() != "encode "+string(codec)+": there is no picture yet" {
+				t.Errorf("%s: got %v", codec, err)
+			}
+			run(t, e, 1, 2, never)
+			packets, err := e.Encode(nil, at(3), false)
+			if err != nil || len(packets) != 1 {
+				t.Fatalf("%s, %v: again: %d packets, %v", codec, size, len(packets), err)
+			}
+			d, err := decoder.NewDecoder(decoder.Config{Codec: codec})
+			if err != nil {
+				t.Fatal(err)
+			}
+			packets, err = e.Encode(nil, at(4), true)
+			if err != nil || len(packets) != 1 || !packets[0].Keyframe {
+				t.Fatalf("%s, %v: again: %d packets, %v", codec, size, len(packets), err)
+			}
+			got, err := d.Decode(&decode.AccessUnit{Codec: codec, Data: packets[0].Data, Keyframe: true})
+			if err != nil || len(got) != 1 || got[0].Image.Format().Width != size[0] || got[0].Image.Format().Height != size[1] {
+				t.Errorf("%s, %v: got %d pictures, %v", codec, size, len(got), err)
+			}
+			for _, p := range got {
+				err = errors.Join(err, p.Image.Close())
+			}
+			if err := errors.Join(err, d.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A device that cannot encode is a reason to go on in software, or an error
+// where it is required.
+func TestDevice(t *testing.T) {
+	cfg := config(decode.H264)
+	if ffmpeg.Try(cfg, "cuda") == nil {
+		t.Skip("this machine encodes on cuda")
+	}
+	for _, device := range []decode.Device{decode.Auto, "cuda", "cuda:1"} {
+		for _, codec := range codecs {
+			var reasons []string
+			cfg := config(codec)
+			cfg.Device = device
+			cfg.OnSoftware = func(worked bool, why error) { reasons = append(reasons, fmt.Sprint(worked, " ", why)) }
+			run(t, newEncoder(t, cfg), 0, 2, never)
+			if len(reasons) != 1 || !strings.HasPrefix(reasons[0], "false cuda") {
+				t.Errorf("%s on %s: told %q", codec, device, reasons)
+			}
+			cfg.Require = true
+			if _, err := ffmpeg.New(cfg); !errors.Is(err, decode.ErrRequired) || !errors.Is(err, encode.ErrDevice) {
+				t.Errorf("%s, required: got %v", codec, err)
+			}
+		}
+	}
 }
 
 func TestFlushAndClose(t *testing.T) {

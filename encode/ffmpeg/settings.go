@@ -17,8 +17,11 @@ const bitsPerPixel = 0.1
 // by time instead, because pictures come unevenly.
 const never = "1000000000"
 
-// encoderOf returns the FFmpeg encoder for codec.
-func encoderOf(codec decode.Codec) (string, error) {
+// encoderOf returns the FFmpeg encoder for codec on a device.
+func encoderOf(codec decode.Codec, device decode.Device) (string, error) {
+	if !device.Software() {
+		return hardwareEncoderOf(codec, device)
+	}
 	switch codec {
 	case decode.H264:
 		return "libx264", nil
@@ -35,11 +38,14 @@ func encoderOf(codec decode.Codec) (string, error) {
 
 // settings returns FFmpeg's options as pairs. Each encoder is set to work at
 // the speed of a live picture and to return it at once.
-func settings(cfg encode.Config) []string {
+func settings(cfg encode.Config, device decode.Device) []string {
 	s := []string{
 		"g", never,
 		"threads", strconv.Itoa(max(cfg.Threads, 1)),
 		"colorspace", "smpte170m", "color_range", "tv",
+	}
+	if !device.Software() {
+		return append(s, hardwareSettings(cfg, device)...)
 	}
 	if cfg.Codec == decode.H264 {
 		s = append(s, "preset", "ultrafast", "tune", "zerolatency", "forced-idr", "1", "bf", "0")

@@ -24,9 +24,10 @@ func codecChecks() []func() Result {
 	for _, device := range ffmpeg.Devices() {
 		checks = append(checks, func() Result { return decodesOn(device, try) })
 	}
-	for _, codec := range []decode.Codec{decode.VP8, decode.VP9, decode.H264} {
+	for _, codec := range []decode.Codec{decode.VP8, decode.VP9, decode.H264, decode.AV1} {
 		checks = append(checks, func() Result { return encodes(codec) })
 	}
+	checks = append(checks, func() Result { return encodesOn("cuda") })
 	return checks
 }
 
@@ -86,6 +87,17 @@ func encodes(codec decode.Codec) Result {
 		return warn(name, err.Error(), "publish and record with another codec, or install an FFmpeg that has it")
 	}
 	return ok(name, "software")
+}
+
+// encodesOn says whether hardware encodes H.264, the one codec that publish and
+// record look for there. A machine without it lacks nothing.
+func encodesOn(device decode.Device) Result {
+	name := "encode on " + string(device)
+	cfg := encode.Config{Codec: decode.H264, Width: ffmpeg.SampleSize, Height: ffmpeg.SampleSize, FPS: 30, Bitrate: 1_000_000}
+	if err := encoders.Try(cfg, device); err != nil {
+		return ok(name, "not h264 ("+err.Error()+")")
+	}
+	return ok(name, "h264")
 }
 
 // encodeSample encodes what comes out of a sample.

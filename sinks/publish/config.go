@@ -23,7 +23,7 @@ type Config struct {
 	AudioTrack string `yaml:"audio_track"`
 	// Codec to send. Where nothing is said the answer to the session's offer
 	// decides.
-	Codec decode.Codec `yaml:"codec" oneof:"vp8,vp9,h264"`
+	Codec decode.Codec `yaml:"codec" oneof:"vp8,vp9,h264,av1"`
 	// FPS is how many pictures a second are sent at most.
 	FPS config.Rate `yaml:"fps"`
 	// Width that pictures are scaled to, in pixels. 0 keeps the proportions, or
@@ -34,6 +34,13 @@ type Config struct {
 	Height int `yaml:"height"`
 	// Bitrate that is aimed at; the connection may bring it down for a while.
 	Bitrate config.Bitrate `yaml:"bitrate"`
+	// Device is where pictures are encoded: cpu, auto (a graphics card where one
+	// encodes the codec, else cpu), cuda, or cuda:1 for the second card. A picture
+	// is encoded for a trial; where that fails, and where the card fails later,
+	// the cpu takes over, which is logged. Cards encode H.264.
+	Device decode.Device `yaml:"device"`
+	// Require refuses to begin on the cpu where a device is named.
+	Require bool `yaml:"require"`
 	// UserData goes with each picture where the model understands frame
 	// metadata: {{ frame.user_data }} passes on what the frame came with. Texts
 	// are sent as they are, other values as JSON.
@@ -41,7 +48,7 @@ type Config struct {
 }
 
 // Default is 30 pictures a second at 2 Mbit/s.
-func Default() Config { return Config{FPS: 30, Bitrate: 2_000_000} }
+func Default() Config { return Config{FPS: 30, Bitrate: 2_000_000, Device: decode.CPU} }
 
 // Validate says what is wrong with c.
 func (c *Config) Validate() error {
@@ -49,9 +56,9 @@ func (c *Config) Validate() error {
 		return errors.New("track: is required, or audio_track")
 	}
 	switch c.Codec {
-	case "", decode.VP8, decode.VP9, decode.H264:
+	case "", decode.VP8, decode.VP9, decode.H264, decode.AV1:
 	default:
-		return fmt.Errorf("codec: must be vp8, vp9 or h264, got %q", string(c.Codec))
+		return fmt.Errorf("codec: must be vp8, vp9, h264 or av1, got %q", string(c.Codec))
 	}
 	if c.FPS <= 0 {
 		return fmt.Errorf("fps: must be positive, got %g", float64(c.FPS))
@@ -62,7 +69,7 @@ func (c *Config) Validate() error {
 	if c.Bitrate < minBitrate {
 		return fmt.Errorf("bitrate: must be at least %d, got %s", minBitrate, c.Bitrate)
 	}
-	return nil
+	return encode.CheckDevice(c.Device, c.Require)
 }
 
 // size returns the size that a picture is sent in.

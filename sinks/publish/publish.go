@@ -24,10 +24,11 @@ const retryEvery = 200 * time.Millisecond
 // Sink publishes a track. The track and the encoder are opened with the first
 // picture.
 type Sink struct {
-	cfg      Config
-	env      pipeline.Env
-	notReady func(float64)
-	bitrate  func(float64)
+	cfg        Config
+	env        pipeline.Env
+	notReady   func(float64)
+	bitrate    func(float64)
+	onSoftware func(worked bool, why error)
 
 	requests *requests
 	track    pipeline.SampleWriter // nil before the first picture
@@ -61,8 +62,14 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	if env.Session == nil {
 		return nil, errors.New("there is no session to publish to")
 	}
+	if cfg.Require && cfg.Codec != "" {
+		if err := ffmpeg.CheckRequired(cfg.Codec, cfg.Device); err != nil {
+			return nil, pipeline.Invalid(fmt.Errorf("device: %w", err))
+		}
+	}
 	s := &Sink{
-		cfg: cfg, env: env, requests: newRequests(env.Clock, int(cfg.Bitrate)),
+		onSoftware: encode.LogSoftware(env.Log, cfg.Device),
+		cfg:        cfg, env: env, requests: newRequests(env.Clock, int(cfg.Bitrate)),
 		notReady: env.Metrics.Counter("not_ready_total", "Pictures not sent because the session was not ready."),
 		bitrate:  env.Metrics.Gauge("bitrate_bits_per_second", "What is aimed at."),
 	}
@@ -266,7 +273,11 @@ func (s *Sink) openEncoder(want format, bitrate int) error {
 	encoder, err := ffmpeg.New(encode.Config{
 		Codec: want.codec, Width: want.width, Height: want.height,
 		FPS: float64(s.cfg.FPS), Bitrate: bitrate,
+		Device: s.cfg.Device, Require: s.cfg.Require, OnSoftware: s.onSoftware,
 	})
+	if errors.Is(err, decode.ErrRequired) {
+		return fatal.Error(pipeline.Invalid(fmt.Errorf("device: %w", err)))
+	}
 	if err != nil {
 		return err
 	}

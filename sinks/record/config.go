@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/encode"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
@@ -35,6 +36,13 @@ type Config struct {
 	// FPS is the usual number of pictures a second. Each is recorded when it
 	// comes, be they more or less.
 	FPS config.Rate `yaml:"fps"`
+	// Device is where pictures are encoded: cpu, auto (a graphics card where one
+	// encodes the codec, else cpu), cuda, or cuda:1 for the second card. A picture
+	// is encoded for a trial; where that fails, and where the card fails later,
+	// the cpu takes over, which is logged. Cards encode H.264.
+	Device decode.Device `yaml:"device"`
+	// Require refuses to begin on the cpu where a device is named.
+	Require bool `yaml:"require"`
 	// Segment is how long a file may become before the next one begins; 0 is
 	// any length. No picture is lost in between.
 	Segment config.Duration `yaml:"segment"`
@@ -72,7 +80,7 @@ const shortest = time.Second
 
 // Default is H.264 of a good quality.
 func Default() Config {
-	return Config{Exists: outfile.Rename, Codec: decode.H264, FPS: 30}
+	return Config{Exists: outfile.Rename, Codec: decode.H264, FPS: 30, Device: decode.CPU}
 }
 
 // Validate says what is wrong with c.
@@ -103,7 +111,10 @@ func (c *Config) Validate() error {
 	if 0 < c.Segment && c.Segment.Std() < shortest {
 		return fmt.Errorf("segment: must be 0s, or %s at least, got %s", shortest, c.Segment)
 	}
-	return nil
+	if c.Encoded() && !c.Device.Software() {
+		return errors.New("device: is that of an encoder, which codec copy does without")
+	}
+	return encode.CheckDevice(c.Device, c.Require)
 }
 
 // containers returns what goes into files with an extension.

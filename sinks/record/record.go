@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/reactorpipe/reactorpipe/encode"
+	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/fatal"
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
@@ -15,7 +17,8 @@ import (
 // on in a new file when there is room again.
 type Sink struct {
 	files
-	outage outage
+	outage     outage
+	onSoftware func(worked bool, why error)
 
 	file *segment // nil before the first picture and while nothing can be written
 	last time.Duration
@@ -26,6 +29,11 @@ var _ pipeline.AudioSink = (*Sink)(nil)
 // New makes the file, so that a folder that cannot be written is found before
 // frames flow. Close removes it if no picture came.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
+	if cfg.Require {
+		if err := ffmpeg.CheckRequired(cfg.Codec, cfg.Device); err != nil {
+			return nil, pipeline.Invalid(fmt.Errorf("device: %w", err))
+		}
+	}
 	f, err := newFiles(env, cfg)
 	if err != nil {
 		return nil, fatal.Error(fmt.Errorf("path: %w", err))
@@ -34,7 +42,7 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	if cfg.Encoded() {
 		return &Relay{files: f, outage: o}, nil
 	}
-	return &Sink{files: f, outage: o}, nil
+	return &Sink{files: f, outage: o, onSoftware: encode.LogSoftware(env.Log, cfg.Device)}, nil
 }
 
 // Write records f. That nothing can be written, because the disk is full for
@@ -98,7 +106,7 @@ func (s *Sink) begin(format pipeline.Format, pts time.Duration) error {
 	if err != nil {
 		return err
 	}
-	file, err := newSegment(path, format, pts, s.cfg, s.env.Audio)
+	file, err := s.newSegment(path, format, pts)
 	if err != nil {
 		return errors.Join(err, outfile.Discard(path))
 	}

@@ -26,26 +26,28 @@ type segment struct {
 }
 
 // newSegment begins a file for pictures of one size.
-func newSegment(path string, source pipeline.Format, pts time.Duration, cfg Config, audio bool) (*segment, error) {
-	s := &segment{
+func (s *Sink) newSegment(path string, source pipeline.Format, pts time.Duration) (*segment, error) {
+	cfg := s.cfg
+	f := &segment{
 		name: path, begun: pts, source: source,
 		width: encode.EvenDown(source.Width), height: encode.EvenDown(source.Height),
 	}
 	encoder, err := ffmpeg.New(encode.Config{
-		Codec: cfg.Codec, Width: s.width, Height: s.height, FPS: float64(cfg.FPS),
+		Codec: cfg.Codec, Width: f.width, Height: f.height, FPS: float64(cfg.FPS),
 		Bitrate: int(cfg.Bitrate), KeyframeInterval: keyframeInterval,
+		Device: cfg.Device, Require: cfg.Require, OnSoftware: s.onSoftware,
 	})
 	if err != nil {
 		return nil, err
 	}
 	muxer, err := container.Create(path, container.Config{
-		Codec: cfg.Codec, Width: s.width, Height: s.height, FPS: float64(cfg.FPS), Audio: audio,
+		Codec: cfg.Codec, Width: f.width, Height: f.height, FPS: float64(cfg.FPS), Audio: s.env.Audio,
 	})
 	if err != nil {
 		return nil, &unwritable{errors.Join(err, encoder.Close())}
 	}
-	s.encoder, s.muxer = encoder, muxer
-	return s, nil
+	f.encoder, f.muxer = encoder, muxer
+	return f, nil
 }
 
 func (s *segment) path() string { return s.name }
