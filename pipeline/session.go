@@ -137,7 +137,8 @@ func (u Upload) MarshalJSON() ([]byte, error) {
 
 // File is something to upload.
 type File struct {
-	Name     string
+	Name string
+	// MIMEType is found out by name if empty.
 	MIMEType string
 	Size     int64 // in bytes
 	Content  io.Reader

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
@@ -54,7 +55,7 @@ func (a *api) on(serve func(http.ResponseWriter, *http.Request, *supervised) err
 		name := r.PathValue("pipeline")
 		p, ok := a.supervisor.find(name)
 		if !ok {
-			refuse(w, http.StatusNotFound, fmt.Sprintf("there is no pipeline %q", name))
+			refuse(w, http.StatusNotFound, fmt.Sprintf("there is no pipeline %q%s", name, expr.DidYouMean(name, a.supervisor.names())))
 			return
 		}
 		if err := serve(w, r, p); err != nil {
@@ -181,8 +182,12 @@ func (a *api) upload(w http.ResponseWriter, r *http.Request, p *supervised) erro
 	if err != nil {
 		return err
 	}
+	kind := r.Header.Get("Content-Type")
+	if kind == "application/x-www-form-urlencoded" { // curl --data-binary says so of any file
+		kind = ""
+	}
 	ref, err := s.Upload(r.Context(), pipeline.File{
-		Name: r.URL.Query().Get("name"), MIMEType: r.Header.Get("Content-Type"), Size: max(r.ContentLength, 0),
+		Name: r.URL.Query().Get("name"), MIMEType: kind, Size: max(r.ContentLength, 0),
 		Content: http.MaxBytesReader(w, r.Body, mostUpload),
 	})
 	if err != nil {

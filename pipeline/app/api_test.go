@@ -97,7 +97,7 @@ func TestAPI(t *testing.T) {
 	if at(t, cam, "role") != "source" || at(t, cam, "type") != "track" || at(t, cam, "name") != "cam" {
 		t.Errorf("node: %v", cam)
 	}
-	if status, answer := c.do(t, "GET /v1/pipelines/{pipeline}", "/v1/pipelines/r", ""); status != http.StatusNotFound || answer["error"] != `there is no pipeline "r"` {
+	if status, answer := c.do(t, "GET /v1/pipelines/{pipeline}", "/v1/pipelines/pp", ""); status != http.StatusNotFound || answer["error"] != `there is no pipeline "pp", did you mean "p"?` {
 		t.Errorf("%d %v", status, answer)
 	}
 	if status, schema := c.do(t, "GET /v1/pipelines/{pipeline}/schema", "/v1/pipelines/p/schema", ""); status != http.StatusOK || schema["paths"] == nil {
@@ -121,6 +121,10 @@ func sendThroughTheAPI(t *testing.T, c *client) {
 	status, file := c.do(t, "POST /v1/pipelines/{pipeline}/uploads", "/v1/pipelines/p/uploads?name=a.png", "picture", "Content-Type", "image/png")
 	if status != http.StatusCreated || file["name"] != "a.png" || file["size"] != 7.0 || file["mime_type"] != "image/png" {
 		t.Errorf("upload: %d %v", status, file)
+	}
+	const form = "application/x-www-form-urlencoded" // what curl says
+	if _, file := c.do(t, "POST /v1/pipelines/{pipeline}/uploads", "/v1/pipelines/p/uploads?name=b.png", "picture", "Content-Type", form); file["mime_type"] != "image/png" {
+		t.Errorf("upload by curl: %v", file)
 	}
 	ref, err := json.Marshal(file)
 	if err != nil {

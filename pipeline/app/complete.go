@@ -44,18 +44,28 @@ func completeFlag(c *cobra.Command, f *pflag.Flag) {
 	}
 }
 
-// choices are the words that a usage ends with, as in "the format: text or json".
+// choices are the words that a usage names, as in "the format: text or json".
 func choices(usage string) []string {
 	_, list, ok := strings.Cut(usage, ": ")
+	list, _, _ = strings.Cut(list, "; ")
 	last := strings.LastIndex(list, " or ")
 	if !ok || last < 0 {
 		return nil
 	}
 	words := append(strings.Split(list[:last], ", "), list[last+len(" or "):])
-	if slices.ContainsFunc(words, func(w string) bool { return strings.ContainsAny(w, " ;") }) {
+	if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, " ") }) {
 		return nil
 	}
 	return words
+}
+
+// either is a list as choices reads it: "text, json or junit".
+func either(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // completeSend asks the daemon, if one answers: for pipelines, then for the

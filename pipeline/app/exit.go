@@ -2,6 +2,8 @@ package app
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/sdk"
@@ -15,6 +17,25 @@ const (
 	exitRefused = 77 // the key or token was refused (EX_NOPERM)
 	exitConfig  = 78 // no retry can mend it (EX_CONFIG)
 )
+
+// exitCodes says what they mean, each in a format of its code and its meaning.
+func exitCodes(format, between string) string {
+	meanings := []struct {
+		code    int
+		meaning string
+	}{
+		{exitDone, "done, also an orderly end by the server"},
+		{exitFailed, "failed while running: another try may work"},
+		{exitUsage, "a wrong command line"},
+		{exitRefused, "a key or token that was refused"},
+		{exitConfig, "what no retry can mend: a file, its flags, a variable that is not set, an unknown model, track or command"},
+	}
+	texts := make([]string, len(meanings))
+	for i, m := range meanings {
+		texts[i] = fmt.Sprintf(format, m.code, m.meaning)
+	}
+	return strings.Join(texts, between)
+}
 
 // usageError is a wrong command line.
 type usageError struct{ error }

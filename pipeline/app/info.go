@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 )
 
 // version is set by the linker, which can set variables only.
@@ -43,7 +44,10 @@ func (p *program) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the kinds of sources, stages and sinks",
-		Args:  noArgs,
+		Long: "List the kinds of sources, stages and sinks: what each does, what it reads and sets, and\n" +
+			"what its queue is. docs/reference has their settings, and so has the output of\n" +
+			"`reactorpipe schema`, for editors.",
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return list(p.out, p.registry)
 		},
@@ -56,32 +60,47 @@ func list(w io.Writer, reg *pipeline.Registry) error {
 		width = max(width, len(name))
 	}
 	var text strings.Builder
-	line := func(name, traits string) {
-		text.WriteString(strings.TrimRight(fmt.Sprintf("  %-*s  %s", width, name, traits), " ") + "\n")
+	lines := func(k config.Kind, traits string) {
+		name := k.Name
+		for _, line := range []string{firstSentence(k.Text), traits} {
+			if line != "" {
+				fmt.Fprintf(&text, "  %-*s  %s\n", width, name, line)
+				name = ""
+			}
+		}
 	}
+	ref := config.Describe(reg, config.ShippedTexts())
 	text.WriteString("sources\n")
-	for _, name := range reg.Sources() {
-		kind, _ := reg.Source(name)
-		line(name, sourceTraits(kind))
+	for _, k := range ref.Sources {
+		kind, _ := reg.Source(k.Name)
+		lines(k, sourceTraits(kind))
 	}
 	text.WriteString("stages\n")
-	for _, name := range reg.Stages() {
-		kind, _ := reg.Stage(name)
-		line(name, stageTraits(kind))
+	for _, k := range ref.Stages {
+		kind, _ := reg.Stage(k.Name)
+		lines(k, stageTraits(kind))
 	}
 	text.WriteString("sinks\n")
-	for _, name := range reg.Sinks() {
-		kind, _ := reg.Sink(name)
-		line(name, sinkTraits(kind))
+	for _, k := range ref.Sinks {
+		kind, _ := reg.Sink(k.Name)
+		lines(k, sinkTraits(kind))
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }
 
+func firstSentence(text string) string {
+	first, _, more := strings.Cut(text, ". ")
+	if more {
+		first += "."
+	}
+	return first
+}
+
 func sourceTraits(k pipeline.SourceType) string {
-	var traits []string
+	traits := []string{"frames with pixels"}
 	if k.Messages {
-		traits = append(traits, "messages, no pixels")
+		traits[0] = "messages, no pixels"
 	}
 	if k.Session {
 		traits = append(traits, "needs a session")

@@ -64,9 +64,10 @@ func TestList(t *testing.T) {
 		t.Errorf("blanks at the end of a line:\n%s", v.out.String())
 	}
 	for _, line := range []string{
-		"  message        messages, no pixels; needs a session\n",
-		"  people_detect  reads gray; sets detections; workers\n",
-		"  resize         reads native, reshapes; workers\n",
+		"  message        Yields the messages of the model, as frames without pixels.\n" +
+			"                 messages, no pixels; needs a session\n",
+		"  resize         Gives pictures another size.\n" +
+			"                 reads native, reshapes; workers\n",
 	} {
 		if !strings.Contains(v.out.String(), line) {
 			t.Errorf("no %q in:\n%s", line, v.out.String())
@@ -89,6 +90,9 @@ func TestHelp(t *testing.T) {
 		want := []string{"completion", "doctor", "env", "gen", "health", "help", "init", "list", "man", "model", "plan", "run", "schema", "send", "sim", "test", "token", "validate", "version"}
 		if diff := cmp.Diff(commands, want); diff != "" {
 			t.Errorf("%q: %s", args, diff)
+		}
+		if !strings.Contains(v.out.String(), "\nExit codes:\n  0   done,") {
+			t.Errorf("%q: no exit codes in:\n%s", args, v.out.String())
 		}
 		if v.err.String() != "" {
 			t.Errorf("%q: %s", args, v.err.String())

@@ -49,7 +49,7 @@ func (p *program) initCommand() *cobra.Command {
 	flags.StringVar(&f.URL, "url", "", "session with the local runtime at `URL`, whose schema is read")
 	flags.StringVar(&f.Clip, "sim", "", "session with a simulated model that shows `CLIP`; without these three, a test pattern")
 	flags.StringVar(&f.schema, "schema", "", "the model's schema is in `FILE`, an OpenAPI document")
-	flags.StringSliceVar(&f.detect, "detect", nil, "find `WHAT`: "+strings.Join(detectable(p.registry), ", ")+"; may be repeated")
+	flags.StringSliceVar(&f.detect, "detect", nil, "find `WHAT`: "+either(detectable(p.registry))+"; may be repeated")
 	flags.BoolVar(&f.Preview, "preview", false, "show a live page")
 	flags.StringVar(&f.Record, "record", "", "record the picture into `FILE`, .mp4 or .mkv")
 	flags.StringVar(&f.Events, "events", "", "write what is seen into `FILE`, lines of JSON")

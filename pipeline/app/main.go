@@ -85,6 +85,7 @@ func (p *program) command() *cobra.Command {
 		}
 		return unknownCommand(c, args[0])
 	}
+	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\nExit codes:\n" + exitCodes("  %-3d %s\n", "") + "{{end}}")
 	root.SetFlagErrorFunc(wrongFlag)
 	commands := []*cobra.Command{p.runCommand(), p.validateCommand(), p.planCommand(), p.testCommand(), p.initCommand(), p.listCommand(), p.schemaCommand(), p.sendCommand(), p.healthCommand(), p.simCommand(), p.modelCommand(), p.genCommand(), p.tokenCommand(), p.doctorCommand(), p.envCommand(), p.manCommand(), p.versionCommand()}
 	root.AddCommand(commands...)

@@ -86,16 +86,11 @@ func manPage(c *cobra.Command) string {
 		section("EXAMPLE", "```\n"+c.Example+"\n```")
 	}
 	if !c.HasParent() {
-		section("EXIT STATUS", exitStatus)
+		section("EXIT STATUS", exitCodes("**%d** %s.", " "))
 	}
 	section("SEE ALSO", seeAlso(c))
 	return text.String()
 }
-
-// exitStatus says what exit.go means.
-const exitStatus = "**0** done, also an orderly end by the server. **1** failed while running: another try may work. " +
-	"**2** a wrong command line. **77** a key or token that was refused. **78** what no retry can mend: a file, its flags, " +
-	"a variable that is not set, an unknown model, track or command."
 
 // paragraphs keeps what is indented as it stands.
 func paragraphs(text string) string {

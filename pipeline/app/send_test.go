@@ -68,7 +68,7 @@ func TestSend(t *testing.T) {
 			exitConfig,
 			`reactorpipe: unknown command "dance"; the model has "set_all", "set_brightness", "set_image", "set_prompt"` + "\n",
 		},
-		{"no such pipeline", []string{"r", "set_prompt"}, exitConfig, "reactorpipe: there is no pipeline \"r\"\n"},
+		{"no such pipeline", []string{"gate", "set_prompt"}, exitConfig, "reactorpipe: there is no pipeline \"gate\"\n"},
 		{"no such session", []string{"p", "set_prompt", "--session", "b"}, exitConfig, "reactorpipe: session: must be main, got \"b\"\n"},
 		{"no session", []string{"q", "dance"}, exitConfig, "reactorpipe: pipeline \"q\" has no session\n"},
 		{"no pipeline named", nil, exitUsage, "reactorpipe: send: which pipeline? Its name and a command are needed\n"},

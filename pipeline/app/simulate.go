@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -106,7 +105,7 @@ func (p *program) simCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&cfg.Addr, "addr", "127.0.0.1:8080", "listen on `ADDR`")
 	f.StringVar(&cfg.Clip, "clip", "", "show the video `FILE` in a loop; a test picture without")
-	f.StringVar(&cfg.Pattern, "pattern", "", "show the test picture `NAME`: "+strings.Join(sim.Patterns(), ", ")+"; bars if empty")
+	f.StringVar(&cfg.Pattern, "pattern", "", "show the test picture `NAME`: "+either(sim.Patterns())+"; bars if empty")
 	f.StringVar(&cfg.Loop, "loop", "", "send the video `FILE` over and over as it is, without encoding")
 	f.StringVar(&cfg.Schema, "schema", "", "take over the tracks, commands and messages of the model whose schema is in `FILE`")
 	f.StringVar(&cfg.Name, "name", "", "`NAME` that the model calls itself; that of the schema, or sim, if empty")
@@ -128,7 +127,7 @@ func (p *program) simCommand() *cobra.Command {
 	f.DurationVar(&network.Delay, "latency", 0, "delay media packets by `TIME`")
 	f.DurationVar(&network.Jitter, "jitter", 0, "delay media packets by up to `TIME` more, by chance")
 	f.IntVar(&network.Bandwidth, "bandwidth", 0, "let `BITS` a second through to each connection; 0 does not bound")
-	f.StringVar((*string)(&cfg.Trouble.Show), "show", "", "show `WHAT` in place of the picture: stopped, still, black, large")
+	f.StringVar((*string)(&cfg.Trouble.Show), "show", "", "show `WHAT` in place of the picture: stopped, still, black or large")
 	f.DurationVar(&cfg.Trouble.ClockSkew, "clock-skew", 0, "be `TIME` ahead of the true time")
 	f.Var(troubleFlag{&cfg.Trouble}, "trouble", "make all of `TROUBLE`, as JSON, or @FILE with it")
 	f.Var(incidentFlag{&cfg.Incidents}, "happen", "have `WHAT@TIME` happen, so long after the first client came, for example crash@30s: drop, mute, end, end=REASON, moderate, crash, restart, expire_tokens; may be repeated")

@@ -145,6 +145,14 @@ func (s *supervisor) find(name string) (*supervised, bool) {
 	return s.pipelines[i], true
 }
 
+func (s *supervisor) names() []string {
+	var names []string
+	for _, p := range s.pipelines {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // life returns the present life of a pipeline, or the last one, and what there
 // is to say of it.
 func (s *supervisor) life(p *supervised) (*line, state) {

@@ -61,9 +61,8 @@ var moduleTexts embed.FS
 
 // taken are the names that the templates have for something else: packages that
 // they import, folders, variables and functions.
-var taken = strings.Fields(`
-	main app ingest mat os pipeline pipetest sinks stages testing bin out vendor
-	cfg config contract f internal kind new path reg register sink stage t tt validate`)
+const taken = `main app ingest mat os pipeline pipetest sinks stages testing bin out vendor
+	cfg config contract f internal kind new path reg register sink stage t tt validate`
 
 var kindName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
@@ -102,7 +101,7 @@ func (m Module) check(pkg string) error {
 	switch {
 	case !kindName.MatchString(m.Name):
 		return fmt.Errorf("must be lower-case letters, digits and _, beginning with a letter, got %q", m.Name)
-	case token.IsKeyword(pkg) || slices.Contains(taken, pkg) || strings.HasSuffix(m.Name, "_test"):
+	case token.IsKeyword(pkg) || slices.Contains(strings.Fields(taken), pkg) || strings.HasSuffix(m.Name, "_test"):
 		return fmt.Errorf("%s means something else in Go; take another", m.Name)
 	case m.Version == "" && m.Replace == "":
 		return errors.New("this program is no release: --replace says where a checkout of reactorpipe lies")

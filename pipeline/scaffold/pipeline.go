@@ -67,14 +67,19 @@ func (w *writer) comment(indent, text string) {
 func (p Pipeline) head(w *writer) {
 	w.line("# yaml-language-server: $schema=pipeline.schema.json")
 	w.line("")
-	for _, command := range [][2]string{
+	commands := [][2]string{
 		{"validate " + p.Path, "every mistake at once"},
 		{"plan " + p.Path, "what happens to each frame, and what it costs"},
 		{"run " + p.Path, "Ctrl-C ends it"},
 		{"run " + p.Path + " --sim x.mp4", "without its model"},
 		{"schema >pipeline.schema.json", "for editors: completion and checks in this file"},
-	} {
-		w.line("#   reactorpipe %-*s   %s", len("run  --sim x.mp4")+len(p.Path), command[0], command[1])
+	}
+	width := 0
+	for _, c := range commands {
+		width = max(width, len(c[0]))
+	}
+	for _, c := range commands {
+		w.line("#   reactorpipe %-*s   %s", width, c[0], c[1])
 	}
 	w.line("")
 }

@@ -33,19 +33,18 @@ func TestPipeline(t *testing.T) {
 		name string
 		p    scaffold.Pipeline
 	}{
-		{"pattern", scaffold.Pipeline{Preview: true}},
+		{"pattern", scaffold.Pipeline{Path: "a.yaml", Preview: true}},
 		{"people", scaffold.Pipeline{
-			Clip: "street.mp4", Detect: []scaffold.Detector{{Name: "people", Kind: "people_detect"}},
+			Path: "pipeline.yaml", Clip: "street.mp4", Detect: []scaffold.Detector{{Name: "people", Kind: "people_detect"}},
 			Record: "out/{{date}}.mp4", Events: "out/seen.jsonl", Preview: true,
 		}},
 		{"model", scaffold.Pipeline{
-			URL: "http://localhost:8080", Schema: schema(t), Preview: true,
+			Path: "pipeline.yaml", URL: "http://localhost:8080", Schema: schema(t), Preview: true,
 			Detect: []scaffold.Detector{{Name: "people", Kind: "people_detect"}},
 		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.p.Path = "pipeline.yaml"
 			got, path := tt.p.Text(), filepath.Join("testdata", tt.name+".yaml")
 			if *update {
 				if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
