@@ -94,7 +94,7 @@ type decoder struct {
 	cfg  Config
 	ctx  *astiav.CodecContext
 	hw   *hardware // nil: software
-	pkt  *astiav.Packet
+	in   *thread   // that decodes
 	pool *pool
 	out  []decode.Picture
 
@@ -137,10 +137,13 @@ func open(cfg Config, device decode.Device) (decode.Decoder, error) {
 		}
 		d.hw = hw
 	}
-	d.ctx, d.pkt = astiav.AllocCodecContext(codec), astiav.AllocPacket()
-	if err := d.configure(codec); err != nil {
-		d.Close()
-		return nil, fmt.Errorf("%s: %w", codec.Name(), err)
+	d.ctx = astiav.AllocCodecContext(codec)
+	err = d.configure(codec)
+	if err == nil {
+		d.in, err = startThread(d.ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", codec.Name(), err), d.Close())
 	}
 	return d, nil
 }
@@ -230,12 +233,7 @@ func (d *decoder) send(au *decode.AccessUnit) error {
 	unit := &d.units[n%int64(len(d.units))]
 	*unit = *au
 	unit.Data = nil
-	keyframe := C.int(0)
-	if au.Keyframe {
-		keyframe = 1
-	}
-	return check(C.rp_send(contextOf(d.ctx), packetOf(d.pkt),
-		(*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(au.Data))), C.int(len(au.Data)), C.int64_t(n), keyframe))
+	return d.in.send(au.Data, n, au.Keyframe)
 }
 
 func (d *decoder) receive() ([]decode.Picture, error) {
@@ -331,12 +329,12 @@ func (d *decoder) Close() error {
 	if d.ctx == nil {
 		return nil
 	}
+	err := d.in.stop()
 	d.ctx.Free()
 	d.hw.close()
-	d.pkt.Free()
-	d.ctx, d.pkt = nil, nil
+	d.ctx = nil
 	d.pool.close()
-	return nil
+	return err
 }
 
 func check(ret C.int) error {

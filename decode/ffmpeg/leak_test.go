@@ -31,6 +31,16 @@ func resident(t *testing.T) int {
 	return pages * os.Getpagesize()
 }
 
+// entries is how many there are in a folder of what the process has.
+func entries(t *testing.T, folder string) int {
+	t.Helper()
+	all, err := os.ReadDir(folder)
+	if err != nil {
+		t.Skip("no /proc here")
+	}
+	return len(all)
+}
+
 // A file played over and over leaves nothing behind: one leaked picture of
 // each round would be 28 MB.
 func TestNoLeak(t *testing.T) {
@@ -49,11 +59,18 @@ func TestNoLeak(t *testing.T) {
 		t.Fatal(err)
 	}
 	var before int
+	files, threads := entries(t, "/proc/self/fd"), entries(t, "/proc/self/task")
 	for i := range rounds {
 		if i == rounds/10 {
 			before = resident(t)
 		}
 		playOnce(t, path)
+	}
+	if n := entries(t, "/proc/self/fd") - files; n > rounds/2 {
+		t.Errorf("%d files are open that were not", n)
+	}
+	if n := entries(t, "/proc/self/task") - threads; n > rounds/2 {
+		t.Errorf("%d threads run that did not", n)
 	}
 	const tolerance = 10 << 20
 	if grown := resident(t) - before; grown > tolerance {
