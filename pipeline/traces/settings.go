@@ -46,7 +46,8 @@ func (v Variables) read() (s settings, complaints []error) {
 	}
 	complaints = append(complaints, v.readExporter(&s)...)
 	complaints = append(complaints, v.readSampler(&s)...)
-	return s, append(complaints, v.readBatches(&s)...)
+	complaints = append(complaints, v.readBatches(&s)...)
+	return s, complaints
 }
 
 // readExporter says whether traces go out as OTLP over HTTP, which is all there is.
