@@ -76,10 +76,12 @@ func TestDashboard(t *testing.T) {
 func TestVerbose(t *testing.T) {
 	t.Parallel()
 	srv := serve(t)
+	short := write(t, "r.yaml", "sources: {test: {pattern: bars, width: 32, height: 32, frames: 3}}\nsinks: [{name: out, type: discard}]\n")
 	var v invocation
-	v.start(t, "run", watch(t, srv.URL()), still(t, "q"), "--admin", "127.0.0.1:0")
+	v.start(t, "run", watch(t, srv.URL()), still(t, "q"), short, "--admin", "127.0.0.1:0")
 	url := adminURL(t, &v)
-	probe(t, url+"/readyz", http.StatusOK, `"media":"playing"`)
+	newClient(t, url).until(t, "r", phaseEnded)
+	probe(t, url+"/readyz?verbose", http.StatusOK, "[+]p pipeline: running, playing\n")
 	want := regexp.MustCompile(`^\[\+\]p pipeline: running, playing
 \[\+\]p session main: ready, http://\S+
 \[\+\]p source cam: track, \d+ in, \d+ out(, \d+ dropped)?
@@ -88,6 +90,9 @@ func TestVerbose(t *testing.T) {
 \[\+\]q source cam: file, \d+ in, \d+ out(, \d+ dropped)?
 \[\+\]q stage soft: blur, \d+ in, \d+ out(, \d+ dropped)?
 \[\+\]q sink out: discard, \d+ in, \d+ out
+\[\+\]r pipeline: ended
+\[\+\]r source test: pattern, 3 in, 3 out
+\[\+\]r sink out: discard, 3 in, 3 out
 readyz check passed
 $`)
 	if code, text := ask(t, url+"/readyz?verbose"); code != http.StatusOK || !want.MatchString(text) {

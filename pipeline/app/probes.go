@@ -70,15 +70,18 @@ func isHealthy(v pipelineView) bool {
 	return v.Phase != phaseRunning || len(v.hanging()) == 0 && !v.Stuck
 }
 
-// isReady says whether sessions are up and pictures can flow. A pipeline that was
-// stopped by hand is as it should be.
+// isReady says whether sessions are up and pictures can flow.
 func isReady(v pipelineView) bool {
-	if v.Phase == phaseStopped {
+	if v.rests() {
 		return true
 	}
 	connected := !slices.ContainsFunc(v.Sessions, func(s sessionView) bool { return s.Status != sdk.StatusReady })
 	return v.Phase == phaseRunning && v.Media != mediaStalled && v.Drift == "" && connected
 }
+
+// rests says that a pipeline does nothing, and is as it should be: it was stopped
+// by hand, or came to its end without a fault.
+func (v pipelineView) rests() bool { return v.Phase == phaseStopped || v.Phase == phaseEnded }
 
 func collect(views []pipelineView, judge func(pipelineView) bool) report {
 	rep := report{OK: true}
@@ -113,12 +116,12 @@ func (v pipelineView) hanging() (names []string) {
 
 // checks are the pipeline's, its sessions' and its nodes' states, one a line.
 func (v pipelineView) checks() []check {
-	alive := v.Phase == phaseRunning || v.Phase == phaseStopped
-	checks := []check{{alive && !v.Stuck, "pipeline: " + strings.Join(v.states(), ", ")}}
+	well := v.rests() || v.Phase == phaseRunning && !v.Stuck
+	checks := []check{{well, "pipeline: " + strings.Join(v.states(), ", ")}}
 	for _, s := range v.Sessions {
-		checks = append(checks, check{s.Status == sdk.StatusReady || v.Phase == phaseStopped, fmt.Sprintf("session %s: %s, %s", s.Name, s.Status, s.Model)})
+		checks = append(checks, check{s.Status == sdk.StatusReady || v.rests(), fmt.Sprintf("session %s: %s, %s", s.Name, s.Status, s.Model)})
 	}
-	if v.Drift != "" {
+	if v.Drift != "" && !v.rests() {
 		checks = append(checks, check{false, "model: " + v.Drift})
 	}
 	for _, n := range v.Nodes {
