@@ -98,7 +98,7 @@ func children() map[string]func(ctx context.Context, args []string) error {
 	return map[string]func(context.Context, []string) error{
 		"decode": decodeChild, "serve": serveChild, "receive": receiveChild,
 		"exec": execChild, "work": workChild, "await": awaitChild, "simulate": simulateChild,
-		"start": startChild, "command": commandChild, "rtp": rtpChild,
+		"start": startChild, "command": commandChild, "decide": decideChild, "rtp": rtpChild,
 		"crowd": crowdChild, "hour": hourChild,
 	}
 }

@@ -38,7 +38,7 @@ type row struct {
 }
 
 func benches() []bench {
-	return []bench{decodeBench(), wireBench(), latencyBench(), sessionBench(), sessionsBench(), graphBench(), execBench(), lossBench()}
+	return []bench{decodeBench(), wireBench(), latencyBench(), sessionBench(), commandBench(), sessionsBench(), graphBench(), execBench(), lossBench()}
 }
 
 func main() {

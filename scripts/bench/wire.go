@@ -130,8 +130,8 @@ func serveChild(ctx context.Context, args []string) error {
 	s, err := sessiontest.Serve(ctx, sessiontest.Config{MaxSessions: fullHouse, Model: sessiontest.Model{
 		Name:   "bench",
 		Tracks: []sessiontest.Track{{Name: "main_video", Loop: []*sessiontest.Clip{loop}}},
-		Commands: []sessiontest.Command{{Name: "echo", Handle: func(context.Context, *sessiontest.Call) (*sessiontest.Message, error) {
-			return &sessiontest.Message{Type: "echoed"}, nil
+		Commands: []sessiontest.Command{{Name: "echo", Open: true, Handle: func(context.Context, *sessiontest.Call) (*sessiontest.Message, error) {
+			return &sessiontest.Message{Type: "echoed", Data: map[string]any{"at_us": time.Now().UnixMicro()}}, nil
 		}}},
 	}})
 	if err != nil {

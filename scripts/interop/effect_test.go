@@ -1,0 +1,87 @@
+package interop
+
+import (
+	"flag"
+	"math"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// effects is how many commands of each sort are sent: 200 is the long form.
+var effects = flag.Int("effects", 2, "commands with and without an effect in the picture")
+
+// The first frame that shows what a command did is found in the picture of the
+// real runtime, to the frame; commands that do nothing to it are not taken for
+// ones that do.
+func TestEffects(t *testing.T) {
+	r := serve(t, "brightness")
+	dir := t.TempDir()
+	frames := 90*(*effects) + 75 + 45
+	p := run(t, dir, r, "effects.yaml", nil, "--frames", strconv.Itoa(frames), "--summary", "summary.json")
+	if code := p.wait(t, time.Minute+10*time.Second*time.Duration(*effects)); code != 0 {
+		t.Fatalf("exit code %d, want 0", code)
+	}
+	truth := brightnessChanges(t, filepath.Join(dir, "events.jsonl"))
+	var sent, right, alarms, silent int
+	for _, e := range ledgerEffects(t, filepath.Join(dir, "ledger.jsonl")) {
+		switch {
+		case e.Command == "set_text" && e.Effect.Seen == "seen":
+			alarms++
+			silent++
+		case e.Command == "set_text":
+			silent++
+		default:
+			if sent < len(truth) && e.Effect.Seen == "seen" && math.Abs(float64(e.Effect.Seq-truth[sent])) <= 1 {
+				right++
+			}
+			sent++
+		}
+	}
+	t.Logf("%d of %d effects are right to the frame, %d false alarms of %d", right, sent, alarms, silent)
+	least := 95 * sent
+	if *effects < 20 {
+		least = 1 // a machine that stands still for a moment may cost one
+	}
+	if sent < *effects || right*100 < least {
+		t.Errorf("%d of %d effects are right to the frame, want 95 %% of %d", right, sent, *effects)
+	}
+	if silent < *effects || alarms*100 > 2*silent {
+		t.Errorf("%d of %d commands without effect were taken for ones with, want 2 %% of %d at most", alarms, silent, *effects)
+	}
+}
+
+// brightnessChanges returns the frames that are the first with another brightness.
+func brightnessChanges(t *testing.T, path string) (changes []int) {
+	t.Helper()
+	last := 1.0
+	for _, line := range readLines[struct {
+		Seq      int
+		UserData struct{ Brightness *float64 } `json:"user_data"`
+	}](t, path) {
+		if b := line.UserData.Brightness; b != nil && *b != last {
+			changes, last = append(changes, line.Seq), *b
+		}
+	}
+	return changes
+}
+
+// ledgerEffect is the line of a ledger that tells of an effect.
+type ledgerEffect struct {
+	Command string
+	Effect  *struct {
+		Seen string
+		Seq  int
+	}
+}
+
+func ledgerEffects(t *testing.T, path string) (effects []ledgerEffect) {
+	t.Helper()
+	for _, line := range readLines[ledgerEffect](t, path) {
+		if line.Effect != nil {
+			effects = append(effects, line)
+		}
+	}
+	return effects
+}
