@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -124,12 +125,27 @@ func (s *state) clear() {
 	clear(s.machine.Variables)
 }
 
-// finite refuses numbers that JSON has no words for.
+// finite refuses numbers that JSON has no words for, in maps and lists, too.
 func finite(v any) error {
 	if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
 		return errors.New("the result is not a finite number")
 	}
-	return nil
+	var err error
+	switch v := v.(type) {
+	case map[string]float64:
+		for _, e := range v {
+			err = cmp.Or(err, finite(e))
+		}
+	case map[string]any:
+		for _, e := range v {
+			err = cmp.Or(err, finite(e))
+		}
+	case []any:
+		for _, e := range v {
+			err = cmp.Or(err, finite(e))
+		}
+	}
+	return err
 }
 
 // Truth says whether a condition's value counts as true: true itself, a number

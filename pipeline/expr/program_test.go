@@ -241,6 +241,7 @@ func TestEvalErrors(t *testing.T) {
 		{`frame.seq % (frame.seq - 300)`, `frame.seq % (frame.seq - 300): division by zero`},
 		{`10.0 ** frame.width`, `10.0 ** frame.width: the result is not a finite number`},
 		{`float("NaN")`, `float("NaN"): the result is not a finite number`},
+		{`{"a": [1, float("Inf")]}`, `{"a": [1, float("Inf")]}: the result is not a finite number`},
 		{`state.data.user > 3`, `state.data.user > 3: > does not go with a map and a number`},
 		{`state.data.items.first`, `state.data.items.first: a list is read by position, got text`},
 		{`state.data.frame.x`, `state.data.frame.x: a number has no x`},

@@ -42,16 +42,28 @@ const maxMessages = 256
 type messageSource struct {
 	env      pipeline.Env
 	cfg      MessageConfig
-	messages chan pipeline.Message
+	messages chan heard
 	once     sync.Once
 	cancel   context.CancelFunc
 	done     chan struct{}
+	readies  atomic.Uint64 // how often the session was ready
 
 	begun    time.Time
 	seq      uint64
+	last     connection // that the last message came by
 	received atomic.Uint64
 	dropped  atomic.Uint64
 }
+
+// heard is a message and what it came by.
+type heard struct {
+	pipeline.Message
+	by connection
+}
+
+// connection tells one session from the one before, and one connection to it from
+// the one before.
+type connection struct{ renewals, readies uint64 }
 
 var (
 	_ pipeline.Source         = (*messageSource)(nil)
@@ -65,12 +77,13 @@ var (
 func NewMessage(env pipeline.Env, cfg MessageConfig) (pipeline.Source, error) {
 	return &messageSource{
 		env: env, cfg: cfg,
-		messages: make(chan pipeline.Message, maxMessages), done: make(chan struct{}), cancel: func() {},
+		messages: make(chan heard, maxMessages), done: make(chan struct{}), cancel: func() {},
 	}, nil
 }
 
-// SessionReady begins to listen.
+// SessionReady begins to listen, or notes that the session is back.
 func (s *messageSource) SessionReady(context.Context) error {
+	s.readies.Add(1)
 	s.once.Do(s.listen)
 	return nil
 }
@@ -89,15 +102,37 @@ func (s *messageSource) Read(ctx context.Context) (*pipeline.Frame, error) {
 	}
 }
 
-func (s *messageSource) frame(m pipeline.Message) *pipeline.Frame {
+func (s *messageSource) frame(m heard) *pipeline.Frame {
 	if s.begun.IsZero() {
-		s.begun = m.At
+		s.begun, s.last = m.At, m.by
 	}
 	f := pipeline.NewFrame(pipeline.Meta{
-		Stream: s.env.Name, Seq: s.seq, PTS: m.At.Sub(s.begun), Arrival: m.At, Message: &m,
+		Stream: s.env.Name, Seq: s.seq, PTS: m.At.Sub(s.begun), Arrival: m.At, Message: &m.Message,
+		Discontinuity: m.by.since(s.last),
 	}, nil)
 	s.seq++
+	s.last = m.by
 	return f
+}
+
+// since says what lies between two messages.
+func (c connection) since(last connection) pipeline.Reason {
+	switch {
+	case c.renewals != last.renewals:
+		return pipeline.Renewal
+	case c.readies != last.readies:
+		return pipeline.Reconnect
+	}
+	return ""
+}
+
+// connection returns what is there now.
+func (s *messageSource) connection() connection {
+	c := connection{readies: s.readies.Load()}
+	if r, ok := s.env.Session.(interface{ Renewals() uint64 }); ok {
+		c.renewals = r.Renewals()
+	}
+	return c
 }
 
 func (s *messageSource) listen() {
@@ -110,14 +145,14 @@ func (s *messageSource) listen() {
 		for m := range messages {
 			if s.cfg.Message == "*" || m.Type == s.cfg.Message {
 				s.received.Add(1)
-				s.put(m)
+				s.put(heard{m, s.connection()})
 			}
 		}
 	}()
 }
 
 // put makes room for the newest.
-func (s *messageSource) put(m pipeline.Message) {
+func (s *messageSource) put(m heard) {
 	for {
 		select {
 		case s.messages <- m:

@@ -175,3 +175,43 @@ func TestMessageConfig(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
+
+// renewed is a session that another takes the place of.
+type renewed struct {
+	pipetest.Session
+	renewals uint64
+}
+
+func (s *renewed) Renewals() uint64 { return s.renewals }
+
+// The first message after a break says so.
+func TestMessagesAfterABreak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		session := &renewed{}
+		source := listening(t, session, "state")
+		back := func() {
+			if err := source.(pipeline.SessionUser).SessionReady(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		breaks := func() (breaks []pipeline.Reason) {
+			for range 2 {
+				session.Say(pipeline.Message{Type: "state", At: time.Now()})
+			}
+			for _, f := range waiting(t, source) {
+				breaks = append(breaks, f.Discontinuity)
+			}
+			return breaks
+		}
+		back()
+		got := [][]pipeline.Reason{breaks()}
+		back()
+		got = append(got, breaks())
+		session.renewals++
+		back()
+		got = append(got, breaks())
+		if diff := cmp.Diff(got, [][]pipeline.Reason{{"", ""}, {pipeline.Reconnect, ""}, {pipeline.Renewal, ""}}); diff != "" {
+			t.Errorf("breaks: %s", diff)
+		}
+	})
+}

@@ -38,6 +38,7 @@ type model struct {
 	*pipeline.CommandLedger
 	answer func(ctx context.Context, args map[string]any) (pipeline.Reply, error)
 	check  func(name string, args map[string]any) error
+	begun  time.Time // of the script
 
 	mu   sync.Mutex // guards sent
 	sent []string
@@ -292,6 +293,27 @@ func TestGoesOnAsSoonAsTheSessionIsReady(t *testing.T) {
 		}
 		s.wait(0)
 		s.wantSent("set_prompt 1 people because of cam #1", "set_prompt 1 people because of cam #1")
+	})
+}
+
+// A decision that is one too many is sent as soon as there is room for it.
+func TestWaitsItsTurn(t *testing.T) {
+	var tried []time.Duration
+	m := new(model)
+	m.answer = func(context.Context, map[string]any) (pipeline.Reply, error) {
+		tried = append(tried, time.Since(m.begun))
+		if len(tried) == 1 {
+			return pipeline.Reply{}, &pipeline.Throttled{After: 340 * time.Millisecond}
+		}
+		return pipeline.Reply{}, nil
+	}
+	play(t, unchanged, m, func(s *script) {
+		m.begun = time.Now()
+		s.decide(1)
+		s.wait(10 * time.Second)
+		if diff := cmp.Diff(tried, []time.Duration{0, 340 * time.Millisecond}); diff != "" {
+			s.Errorf("tried: %s", diff)
+		}
 	})
 }
 

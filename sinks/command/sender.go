@@ -165,10 +165,11 @@ func (s *sender) send(ctx context.Context, d decision) {
 			s.end(d, pipeline.CommandExpired, fmt.Errorf("waited longer than %s", s.cfg.TTL))
 			return
 		}
-		if err := s.try(ctx, d); !errors.Is(err, pipeline.ErrNotReady) {
+		err := s.try(ctx, d)
+		if !errors.Is(err, pipeline.ErrNotReady) {
 			return
 		}
-		switch err := s.await(left); {
+		switch err := s.await(min(left, again(err))); {
 		case errors.Is(err, errNewer):
 			s.end(d, pipeline.CommandSuperseded, err)
 			return
@@ -177,6 +178,15 @@ func (s *sender) send(ctx context.Context, d decision) {
 			return
 		}
 	}
+}
+
+// again returns when to try again: once there is room for another command, where
+// the session says that it has none.
+func again(err error) time.Duration {
+	if throttled, ok := errors.AsType[*pipeline.Throttled](err); ok {
+		return throttled.After
+	}
+	return retryEvery
 }
 
 // await waits for the session, so long at most. An error says why there is no
@@ -189,7 +199,7 @@ func (s *sender) await(most time.Duration) error {
 			return errNewer
 		}
 	case <-s.ready:
-	case <-s.env.Clock.After(min(most, retryEvery)):
+	case <-s.env.Clock.After(most):
 	case <-s.done:
 		return errEnded
 	}
