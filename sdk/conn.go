@@ -32,6 +32,7 @@ type conn struct {
 	net     *bufferedNet
 	meter   *meter
 	route   route
+	streams streams
 	// feedback is what the senders are told.
 	feedback *feedback
 	remb     atomic.Uint64 // bit/s, 0 before there was one
@@ -219,7 +220,7 @@ func (c *conn) prepare(life context.Context, servers []webrtc.ICEServer, op stri
 	fail := func(err error) (string, *trickle, error) {
 		return "", nil, gpuErrorf(CodeTransport, op, "%v", err)
 	}
-	e, err := newEngine(c.session.cfg, c.session.bitrateBounds(), c.meter, pionLogs{c.log}, newRelayDial(life, c.session.cfg, servers))
+	e, err := newEngine(c.session.cfg, c.session.bitrateBounds(), c.meter, &c.streams, pionLogs{c.log}, newRelayDial(life, c.session.cfg, servers))
 	if err != nil {
 		return fail(err)
 	}
@@ -470,20 +471,22 @@ func (s *slab) take(n int) *rtp.Packet {
 	return p
 }
 
+// readPackets reads what came before the track was known; see [stream].
 func (c *conn) readPackets(remote *webrtc.TrackRemote, count *inbound) {
-	var memory slab
+	from := c.streams.find(count.ssrc)
+	if from == nil {
+		return // it is over
+	}
+	p := make([]byte, receiveMTU)
 	for {
-		n, _, err := remote.Read(memory.room())
-		now := time.Now()
+		n, _, err := remote.Read(p)
 		if errors.Is(err, webrtc.ErrCodecNotFound) {
 			continue // a payload type that was not agreed
 		}
 		if err != nil {
 			return
 		}
-		if p := memory.take(n); p != nil {
-			c.took(p, count, n, now)
-		}
+		from.handOver(p[:n], c, count)
 	}
 }
 

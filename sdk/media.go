@@ -30,7 +30,7 @@ type engine struct {
 // newEngine builds pion for one connection. RTX, RED and FEC are never offered:
 // the server would wrap its video in RED, and RTX repairs stay hidden from the
 // NACK generator.
-func newEngine(cfg Config, bounds BitrateBounds, count *meter, logs pionLogs, relay relayDial) (*engine, error) {
+func newEngine(cfg Config, bounds BitrateBounds, count *meter, in *streams, logs pionLogs, relay relayDial) (*engine, error) {
 	m := &webrtc.MediaEngine{}
 	e := &engine{bwe: make(chan cc.BandwidthEstimator, 1)}
 	for _, name := range videoCodecs {
@@ -62,7 +62,7 @@ func newEngine(cfg Config, bounds BitrateBounds, count *meter, logs pionLogs, re
 	if e.net, err = newBufferedNet(cfg.hooks.net, cfg.ReceiveBuffer, logs.log); err != nil {
 		return nil, err
 	}
-	settings := newSettings(cfg, e.net, logs, relay)
+	settings := newSettings(cfg, e.net, in, logs, relay)
 	e.api = webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(r), webrtc.WithSettingEngine(settings))
 	return e, nil
 }
@@ -108,9 +108,10 @@ func (e *engine) intercept(m *webrtc.MediaEngine, r *interceptor.Registry, bound
 	return nil
 }
 
-func newSettings(cfg Config, network *bufferedNet, logs pionLogs, relay relayDial) webrtc.SettingEngine {
+func newSettings(cfg Config, network *bufferedNet, in *streams, logs pionLogs, relay relayDial) webrtc.SettingEngine {
 	s := webrtc.SettingEngine{LoggerFactory: logs}
 	s.SetNet(network)
+	s.BufferFactory = in.open
 	s.SetICEProxyDialer(relay)
 	// The end of the channels tells that the server has gone. A connection that
 	// closes by itself must not be asked for its statistics: see [conn.statistics].

@@ -27,28 +27,28 @@ func arriving(tb testing.TB, seq uint16) []byte {
 
 // receiving is the way of packets from pion to the reader of a track.
 type receiving struct {
-	conn   *conn
-	count  *inbound
-	memory slab
-	seq    uint16
-	now    time.Time
+	conn  *conn
+	count *inbound
+	in    stream
+	seq   uint16
 }
 
 func newReceiving() *receiving {
 	t := &Track{}
 	t.queue.init()
-	return &receiving{
-		conn: &conn{feedback: newFeedback()}, now: time.Now(),
-		count: &inbound{track: t, ssrc: 7, clock: 90_000, numbers: 1, repairs: true},
-	}
+	c := &conn{feedback: newFeedback()}
+	c.names[102] = "h264"
+	count := &inbound{track: t, ssrc: 7, clock: 90_000, numbers: 1, repairs: true}
+	return &receiving{conn: c, count: count, in: stream{direct: true, conn: c, count: count}}
 }
 
 func (r *receiving) packet(tb testing.TB, b []byte) Packet {
 	tb.Helper()
 	r.seq++
 	b[2], b[3] = byte(r.seq>>8), byte(r.seq)
-	r.now = r.now.Add(time.Millisecond)
-	r.conn.took(r.memory.take(copy(r.memory.room(), b)), r.count, len(b), r.now)
+	if _, err := r.in.Write(b); err != nil {
+		tb.Fatal(err)
+	}
 	p, ok := r.count.track.queue.pop()
 	if !ok || p.SequenceNumber != r.seq {
 		tb.Fatal("the packet is not there")
@@ -91,7 +91,7 @@ func TestSlabKeepsPackets(t *testing.T) {
 		b[len(b)-1] = byte(n)
 		kept = append(kept, r.packet(t, b))
 	}
-	if r.memory.take(copy(r.memory.room(), "no RTP")) != nil {
+	if r.in.memory.take(copy(r.in.memory.room(), "no RTP")) != nil {
 		t.Error("what is no packet was taken for one")
 	}
 	for n, p := range kept {

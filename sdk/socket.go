@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -50,7 +51,12 @@ func (n *bufferedNet) ListenUDP(network string, addr *net.UDPAddr) (transport.UD
 	n.mu.Lock()
 	n.sockets = append(n.sockets, socket)
 	n.mu.Unlock()
-	return &unhurriedConn{UDPConn: socket}, nil
+	bursts, err := newBursts(socket)
+	if err != nil {
+		_ = socket.Close()
+		return nil, err
+	}
+	return &unhurriedConn{UDPConn: socket, bursts: bursts}, nil
 }
 
 // overflowed is how many datagrams the open sockets had no room for; nil where the
@@ -87,27 +93,34 @@ const (
 type unhurriedConn struct {
 	*net.UDPConn
 	// Of the one goroutine that reads.
+	bursts  *bursts
 	packets int
 	begun   time.Time
 }
 
 // ReadFrom implements net.PacketConn.
 func (c *unhurriedConn) ReadFrom(p []byte) (int, net.Addr, error) {
-	c.breathe()
-	return c.UDPConn.ReadFrom(p)
+	n, from, err := c.ReadFromAddrPort(p)
+	if err != nil {
+		return n, nil, err
+	}
+	return n, net.UDPAddrFromAddrPort(from), nil
 }
 
 // ReadFromAddrPort and WriteToAddrPort are what pion reads and writes by, where
 // both are there: they allocate nothing.
 func (c *unhurriedConn) ReadFromAddrPort(p []byte) (int, netip.AddrPort, error) {
 	c.breathe()
-	return c.ReadFromUDPAddrPort(p)
+	return c.bursts.read(p)
 }
 
 // WriteToAddrPort is the other half.
 func (c *unhurriedConn) WriteToAddrPort(p []byte, to netip.AddrPort) (int, error) {
 	return c.WriteToUDPAddrPort(p, to)
 }
+
+// Close implements net.PacketConn.
+func (c *unhurriedConn) Close() error { return errors.Join(c.UDPConn.Close(), c.bursts.close()) }
 
 func (c *unhurriedConn) breathe() {
 	if c.packets++; c.packets < breath {
