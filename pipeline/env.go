@@ -26,6 +26,8 @@ type Env struct {
 	// Still makes a file of a frame's picture; the error is ErrEmptyCrop where
 	// nothing of the picture is in it. It is nil where nobody can.
 	Still func(f *Frame, s Still) (Upload, error)
+	// Sent are the frames that the pipeline sent to models; nil remembers none.
+	Sent *Sent
 	// Audio says that a sink gets the sound of a source.
 	Audio bool
 	// Dir is the folder of the pipeline's file.

@@ -9,6 +9,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/stages/exec"
 	"github.com/reactorpipe/reactorpipe/stages/motion"
 	"github.com/reactorpipe/reactorpipe/stages/overlay"
+	"github.com/reactorpipe/reactorpipe/stages/pair"
 	"github.com/reactorpipe/reactorpipe/stages/peopledetect"
 	"github.com/reactorpipe/reactorpipe/stages/resize"
 )
@@ -21,6 +22,7 @@ func Register(r *pipeline.Registry) {
 	exec.Register(r)
 	motion.Register(r)
 	overlay.Register(r)
+	pair.Register(r)
 	peopledetect.Register(r)
 	resize.Register(r)
 }

@@ -12,7 +12,7 @@ import (
 func TestRegister(t *testing.T) {
 	r := pipeline.NewRegistry()
 	stages.Register(r)
-	want := []string{"blur", "color", "crop", "exec", "motion", "overlay", "people_detect", "resize"}
+	want := []string{"blur", "color", "crop", "exec", "motion", "overlay", "pair", "people_detect", "resize"}
 	if diff := cmp.Diff(want, r.Stages()); diff != "" {
 		t.Errorf("kinds (-want +got):\n%s", diff)
 	}

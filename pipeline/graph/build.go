@@ -87,7 +87,7 @@ func guarded[P any](build func(pipeline.Env, any) (P, error), env pipeline.Env, 
 func (g *Graph) env(of *config.Spec, name, kind, session string) pipeline.Env {
 	env := pipeline.Env{
 		Name: name, Log: g.log.With("node", name), Clock: g.cfg.Clock,
-		Metrics: g.metrics.of(name, kind), Still: g.cfg.Still, Dir: of.Dir,
+		Metrics: g.metrics.of(name, kind), Still: g.cfg.Still, Dir: of.Dir, Sent: g.sent,
 	}
 	if session != "" && g.cfg.Session != nil {
 		env.Session = g.cfg.Session(session)

@@ -66,6 +66,7 @@ type Graph struct {
 	counts  map[string]*counts // by node
 	metrics *metrics
 	latency histogram // of all sinks
+	sent    *pipeline.Sent
 
 	begun atomic.Bool
 	over  chan struct{}      // closed when the run ends, or cannot begin any more
@@ -101,7 +102,7 @@ func Build(cfg Config) (*Graph, error) {
 	}
 	g := &Graph{
 		cfg: cfg, log: cfg.Log, began: cfg.Clock.Now(), room: max(cfg.Spec.MaxInFlight, 1),
-		counts: make(map[string]*counts), over: make(chan struct{}), look: make(chan struct{}, 1), changes: make(chan *change),
+		counts: make(map[string]*counts), sent: pipeline.NewSent(), over: make(chan struct{}), look: make(chan struct{}, 1), changes: make(chan *change),
 	}
 	g.metrics = newMetrics(g, cfg.Metrics)
 	if err := g.build(); err != nil {

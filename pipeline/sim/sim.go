@@ -142,7 +142,7 @@ func (c Config) complete() Config {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.newEncoder == nil {
-		c.newEncoder = func(e encode.Config) (encode.Encoder, error) { return ffmpeg.New(e) }
+		c.newEncoder = ffmpeg.New
 	}
 	return c
 }

@@ -34,6 +34,16 @@ type Config struct {
 	Height int `yaml:"height"`
 	// Bitrate that is aimed at; the connection may bring it down for a while.
 	Bitrate config.Bitrate `yaml:"bitrate"`
+	// Repeat is how long the last picture is sent again, FPS times a second, when
+	// no other comes; 0 does not.
+	Repeat config.Duration `yaml:"repeat"`
+	// Idle is how long nothing may come before the tracks are given back, for
+	// others to publish on; 0 keeps them. What comes next claims them again.
+	Idle config.Duration `yaml:"idle"`
+	// Group is a name for several tracks that belong together: pictures that sinks
+	// of a group make of one frame carry one capture time. Without it a picture has
+	// the capture time of its frame, if that has one.
+	Group string `yaml:"group"`
 	// Device is where pictures are encoded: cpu, auto (a graphics card where one
 	// encodes the codec, else cpu), cuda, or cuda:1 for the second card. A picture
 	// is encoded for a trial; where that fails, and where the card fails later,
@@ -45,6 +55,9 @@ type Config struct {
 	// metadata: {{ frame.user_data }} passes on what the frame came with. Texts
 	// are sent as they are, other values as JSON.
 	UserData expr.Template `yaml:"user_data"`
+	// Key is what the picture is called for a pair stage that waits for replies to
+	// it; by default its user data.
+	Key expr.Template `yaml:"key"`
 }
 
 // Default is 30 pictures a second at 2 Mbit/s.
@@ -68,6 +81,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Bitrate < minBitrate {
 		return fmt.Errorf("bitrate: must be at least %d, got %s", minBitrate, c.Bitrate)
+	}
+	if c.Repeat < 0 || c.Idle < 0 {
+		return fmt.Errorf("repeat, idle: must not be negative, got %s, %s", c.Repeat, c.Idle)
 	}
 	return encode.CheckDevice(c.Device, c.Require)
 }

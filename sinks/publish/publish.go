@@ -3,10 +3,10 @@ package publish
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/decode"
@@ -31,6 +31,9 @@ type Sink struct {
 	onSoftware func(worked bool, why error)
 
 	requests *requests
+	idle     idle
+
+	mu       sync.Mutex            // guards what follows, which both writing and idling touch
 	track    pipeline.SampleWriter // nil before the first picture
 	encoder  encode.Encoder        // nil before it, and after a change
 	format   format                // the encoder's
@@ -44,6 +47,14 @@ type Sink struct {
 	last    time.Duration // PTS of the last one
 	sentAny bool
 	retryAt time.Time // while the session is not ready
+	shown   shown
+}
+
+// shown is the picture that was sent last.
+type shown struct {
+	tag pipeline.Sample // without data
+	at  time.Time       // when it came
+	now time.Time       // when it was sent, or sent again
 }
 
 // format is what an encoder was made for.
@@ -77,6 +88,8 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 		track: cfg.AudioTrack, env: env,
 		lost: env.Metrics.Counter("sound_lost_total", "Packets of sound not sent because the session was not ready."),
 	}
+	s.idle.done = make(chan struct{})
+	env.Sent.Declare(env.Name)
 	return s, nil
 }
 
@@ -111,12 +124,18 @@ func (s *Sink) Write(ctx context.Context, f *pipeline.Frame) error {
 	if f.Image() == nil {
 		return pipeline.ErrNoPixels
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle.begin(s)
 	return errors.Join(s.picture(ctx, f), s.sound.until(ctx, f.PTS))
 }
 
 // WriteAudio sends a packet of sound: where there are pictures, when they have
 // come as far.
 func (s *Sink) WriteAudio(ctx context.Context, a pipeline.Audio) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle.begin(s)
 	if s.cfg.Track == "" {
 		return s.sound.send(ctx, a)
 	}
@@ -136,13 +155,19 @@ func (s *Sink) picture(ctx context.Context, f *pipeline.Frame) error {
 	if err == nil {
 		err = s.send(ctx, f, userData)
 	}
-	if errors.Is(err, pipeline.ErrNotReady) {
-		s.notReady(1)
-		s.retryAt = s.env.Clock.Now().Add(retryEvery)
-		s.requests.begin() // what comes next follows nothing that was sent
-		return nil
+	return s.missed(err)
+}
+
+// missed counts a picture that was not sent because the session is not ready,
+// which is no error.
+func (s *Sink) missed(err error) error {
+	if !errors.Is(err, pipeline.ErrNotReady) {
+		return err
 	}
-	return err
+	s.notReady(1)
+	s.retryAt = s.env.Clock.Now().Add(retryEvery)
+	s.requests.begin() // what comes next follows nothing that was sent
+	return nil
 }
 
 // due says whether pts is a picture's turn. A turn stays on its grid, so that
@@ -160,15 +185,39 @@ func (s *Sink) due(pts time.Duration) bool {
 	return true
 }
 
-func (s *Sink) userData(f *pipeline.Frame) ([]byte, error) {
-	v, ok, err := s.cfg.UserData.Eval(expr.Input{Frame: f, LastMessage: s.env.LastMessage, Now: s.env.Clock.Now()})
+func (s *Sink) userData(f *pipeline.Frame) ([]byte, error) { return s.compute(s.cfg.UserData, f) }
+
+// compute returns what a template makes of f: texts as they are, other values as
+// JSON, nil for what is absent.
+func (s *Sink) compute(t expr.Template, f *pipeline.Frame) ([]byte, error) {
+	key, ok, err := t.Text(expr.Input{Frame: f, LastMessage: s.env.LastMessage, Now: s.env.Clock.Now()})
 	if !ok || err != nil {
 		return nil, err
 	}
-	if text, ok := v.(string); ok {
-		return []byte(text), nil
+	return []byte(key), nil
+}
+
+// note remembers a frame that was sent, for the replies to it.
+func (s *Sink) note(f *pipeline.Frame, userData []byte) error {
+	key := userData
+	if s.cfg.Key.String() != "" {
+		var err error
+		if key, err = s.compute(s.cfg.Key, f); err != nil {
+			return fmt.Errorf("key: %w", err)
+		}
 	}
-	return json.Marshal(v)
+	if len(key) > 0 {
+		s.env.Sent.Note(s.env.Name, string(key), pipeline.SentFrame{Seq: f.Seq, PTS: f.PTS, At: s.env.Clock.Now()})
+	}
+	return nil
+}
+
+// captureTime returns what a picture of f carries.
+func (s *Sink) captureTime(f *pipeline.Frame) time.Duration {
+	if s.cfg.Group == "" || f.CaptureTime != 0 {
+		return f.CaptureTime
+	}
+	return f.PTS + time.Microsecond // 0 would be none
 }
 
 func (s *Sink) send(ctx context.Context, f *pipeline.Frame, userData []byte) error {
@@ -179,16 +228,31 @@ func (s *Sink) send(ctx context.Context, f *pipeline.Frame, userData []byte) err
 	if err := s.prepare(img.Format()); err != nil {
 		return err
 	}
-	packets, err := s.encoder.Encode(img, f.PTS, s.keyframe())
+	tag := pipeline.Sample{PTS: f.PTS, CaptureTime: s.captureTime(f), UserData: userData}
+	if tag.PTS <= s.shown.tag.PTS && !s.shown.at.IsZero() { // that was sent again meanwhile
+		tag.PTS = s.shown.tag.PTS + time.Millisecond
+	}
+	now := s.env.Clock.Now()
+	if err := s.note(f, userData); err != nil {
+		return err
+	}
+	if err := s.encode(img, tag); err != nil {
+		return err
+	}
+	s.shown = shown{tag, now, now}
+	return nil
+}
+
+// encode sends a picture; nil is the last one.
+func (s *Sink) encode(img pipeline.Image, tag pipeline.Sample) error {
+	packets, err := s.encoder.Encode(img, tag.PTS, s.keyframe())
 	if err != nil {
 		s.requests.begin()
 		return err
 	}
 	for _, p := range packets {
-		err := s.track.WriteSample(pipeline.Sample{
-			Data: bytes.Clone(p.Data), PTS: p.PTS, CaptureTime: f.CaptureTime, UserData: userData,
-		})
-		if err != nil {
+		tag.Data, tag.PTS = bytes.Clone(p.Data), p.PTS
+		if err := s.track.WriteSample(tag); err != nil {
 			return fmt.Errorf("track %s: %w", s.cfg.Track, err)
 		}
 	}
@@ -299,6 +363,14 @@ func (s *Sink) closeEncoder() error {
 
 // Close ends the publications.
 func (s *Sink) Close() error {
+	s.idle.end()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.giveBack()
+}
+
+// giveBack ends the publications until the next picture, or packet of sound.
+func (s *Sink) giveBack() error {
 	err := errors.Join(s.closeEncoder(), s.sound.Close())
 	if s.track != nil {
 		err = errors.Join(err, s.track.Close())

@@ -23,6 +23,7 @@ type sound struct {
 	writer  pipeline.SampleWriter // nil before the first packet
 	waiting []pipeline.Audio
 	retryAt time.Time // while the session is not ready
+	sent    time.Time // when the last one was
 }
 
 // hold keeps a packet until the pictures have come as far.
@@ -75,6 +76,7 @@ func (s *sound) write(ctx context.Context, a pipeline.Audio) error {
 	if err := s.writer.WriteSample(pipeline.Sample{Data: a.Data, PTS: a.PTS}); err != nil {
 		return fmt.Errorf("track %s: %w", s.track, err)
 	}
+	s.sent = s.env.Clock.Now()
 	return nil
 }
 

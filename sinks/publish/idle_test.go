@@ -1,0 +1,149 @@
+package publish_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
+	"github.com/reactorpipe/reactorpipe/sinks/publish"
+)
+
+// alive is a sink in a bubble of virtual time.
+func alive(t *testing.T, tr *track, sent *pipeline.Sent, change func(*publish.Config)) pipeline.Sink {
+	t.Helper()
+	cfg := publish.Default()
+	cfg.Track = "camera"
+	change(&cfg)
+	s, err := publish.New(pipeline.Env{
+		Name: "back", Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{}, Session: tr, Sent: sent,
+	}, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func show(t *testing.T, s pipeline.Sink, meta pipeline.Meta) {
+	t.Helper()
+	f := pipeline.NewFrame(meta, pipetest.NewPicture(t, pipeline.Format{Layout: pipeline.I420, Width: 32, Height: 32}))
+	if err := errors.Join(s.Write(t.Context(), f), f.Release()); err != nil {
+		t.Error(err)
+	}
+}
+
+func text(t *testing.T, text string) expr.Template {
+	t.Helper()
+	parsed, err := expr.ParseTemplate(text)
+	if err == nil {
+		err = parsed.Check(&expr.Scope{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// While no picture comes the last one is sent again, as often as pictures are,
+// with what it carried; a keyframe that is asked for comes then. In the end the
+// track is given back, and claimed again by the next picture.
+func TestRepeatAndIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := &track{codec: decode.VP8}
+		s := alive(t, tr, nil, func(c *publish.Config) {
+			c.FPS, c.Repeat, c.Idle = 10, config.Duration(time.Second), config.Duration(3*time.Second)
+			c.UserData = text(t, "{{ frame.seq }}")
+		})
+		begun := time.Now()
+		show(t, s, pipeline.Meta{Seq: 7})
+		time.Sleep(550 * time.Millisecond)
+		synctest.Wait()
+		tr.asked.OnKeyframe()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := len(tr.samples); n < 10 || n > 11 || tr.closed != 0 {
+			t.Errorf("%d samples in a second, closed %d times", n, tr.closed)
+		}
+		for i, sample := range tr.samples {
+			if string(sample.UserData) != "7" {
+				t.Errorf("sample %d carries %q", i, sample.UserData)
+			}
+			if i > 0 && sample.PTS-tr.samples[i-1].PTS != 100*time.Millisecond {
+				t.Errorf("sample %d at %v, behind %v", i, sample.PTS, tr.samples[i-1].PTS)
+			}
+		}
+		if diff := cmp.Diff([]int{0, 6}, tr.keyframes()); diff != "" {
+			t.Errorf("keyframes (-want +got):\n%s", diff)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if tr.closed != 1 {
+			t.Errorf("closed %d times in %v without a picture", tr.closed, time.Since(begun))
+		}
+		tr.samples = nil
+		show(t, s, pipeline.Meta{Seq: 8, PTS: 500 * time.Millisecond}) // its source was still, too
+		if len(tr.samples) != 1 || !isKeyframe(tr.codec, tr.samples[0].Data) || tr.samples[0].PTS <= time.Second {
+			t.Errorf("after the pause: %d samples: %v", len(tr.samples), tr.samples[0].PTS)
+		}
+		if err := errors.Join(s.Close(), s.Close()); err != nil || tr.closed != 2 {
+			t.Errorf("closed %d times, %v", tr.closed, err)
+		}
+	})
+}
+
+// Pictures that several tracks of a group make of one frame carry one capture
+// time, their frame's if it has one.
+func TestGroup(t *testing.T) {
+	for _, group := range []string{"", "g"} {
+		var got []string
+		for range 2 {
+			tr := &track{codec: decode.VP8}
+			s := open(t, tr, func(c *publish.Config) { c.Group = group })
+			for n, meta := range []pipeline.Meta{{PTS: 0}, {PTS: time.Second}, {PTS: 2 * time.Second, CaptureTime: time.Hour}} {
+				meta.Seq = uint64(n)
+				show(t, s.sink, meta)
+			}
+			got = append(got, fmt.Sprint(tr.samples[0].CaptureTime, tr.samples[1].CaptureTime, tr.samples[2].CaptureTime))
+		}
+		want := "0s 0s 1h0m0s"
+		if group != "" {
+			want = "1µs 1.000001s 1h0m0s"
+		}
+		if got[0] != want || got[1] != want {
+			t.Errorf("group %q: got %v, want %s", group, got, want)
+		}
+	}
+}
+
+// Frames are remembered by their user data, or by a key of their own.
+func TestSentFrames(t *testing.T) {
+	for _, tt := range []struct{ userData, key, want string }{
+		{`{"id": {{ frame.seq }}}`, "", `{"id": 3}`},
+		{`{"id": {{ frame.seq }}, "at": 5}`, "{{ frame.seq }}", "3"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			sent := pipeline.NewSent()
+			s := alive(t, &track{codec: decode.VP8}, sent, func(c *publish.Config) {
+				c.UserData, c.Key = text(t, tt.userData), text(t, tt.key)
+			})
+			now := time.Now()
+			show(t, s, pipeline.Meta{Seq: 3, PTS: time.Minute})
+			got, ok := sent.Answer("back", tt.want)
+			if want := (pipeline.SentFrame{Seq: 3, PTS: time.Minute, At: now}); !ok || got != want || !sent.Sends("back") {
+				t.Errorf("%q: got %+v, %t", tt.want, got, ok)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
