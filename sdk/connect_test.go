@@ -543,11 +543,11 @@ func TestRejectedTrack(t *testing.T) {
 	}
 }
 
-// TestOffer looks at what is posted.
-func TestOffer(t *testing.T) {
+// offered returns what is posted by who wants these codecs.
+func offered(t *testing.T, codecs []string) (o offer) {
+	t.Helper()
 	srv := serve(t, rejecting("video"))
-	_ = connect(t, Config{Model: "m", Token: jwt, BaseURL: srv.URL, Codecs: []string{"vp9", "h264"}})
-	var o offer
+	_ = connect(t, Config{Model: "m", Token: jwt, BaseURL: srv.URL, Codecs: codecs})
 	for _, r := range srv.asked() {
 		if strings.HasSuffix(r.Line, "POST /sessions/s1/transport/webrtc/connections/7/sdp_params") {
 			if err := json.Unmarshal([]byte(r.Body), &o); err != nil {
@@ -555,6 +555,48 @@ func TestOffer(t *testing.T) {
 			}
 		}
 	}
+	return o
+}
+
+// Codecs are offered in the order in which they are wanted, and nothing that a
+// server would wrap them in; frame metadata only where none of them is AV1, which
+// cannot carry it.
+func TestOfferedCodecs(t *testing.T) {
+	for _, wanted := range [][]string{
+		nil, {"h264"}, {"vp8", "h264", "vp9"}, {"h265", "vp9"}, {"h264", "av1", "vp8"}, {"av1"},
+	} {
+		sdp := offered(t, wanted).SDP
+		_, video, _ := strings.Cut(sdp, "m=video")
+		line, video, _ := strings.Cut(video, "\r\n")
+		var got []string
+		for _, pt := range strings.Fields(line)[2:] {
+			_, name, _ := strings.Cut(video, "a=rtpmap:"+pt+" ")
+			name, _, _ = strings.Cut(name, "/")
+			if name = strings.ToLower(name); !slices.Contains(got, name) {
+				got = append(got, name)
+			}
+		}
+		want := wanted
+		if want == nil {
+			want = []string{"vp8", "vp9", "h264"}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q:\n%s", got, want, sdp)
+		}
+		if got := strings.Contains(sdp, "a=x-reactor-frame-metadata"); got == slices.Contains(want, "av1") {
+			t.Errorf("%q: frame metadata offered: %t", want, got)
+		}
+		for _, never := range []string{"rtx", "/red", "ulpfec", "flexfec"} {
+			if strings.Contains(strings.ToLower(sdp), never) {
+				t.Errorf("%q: the offer holds %s:\n%s", want, never, sdp)
+			}
+		}
+	}
+}
+
+// TestOffer looks at what is posted.
+func TestOffer(t *testing.T) {
+	o := offered(t, []string{"vp9", "h264"})
 	want := []trackMapping{
 		{MID: "0", Name: "main_audio", Kind: "audio", Direction: "recvonly"},
 		{MID: "1", Name: "main_video", Kind: "video", Direction: "recvonly"},

@@ -110,6 +110,18 @@ func TestTrackDeviceAbsent(t *testing.T) {
 	if _, err := NewFile(pipeline.Env{}, FileConfig{File: street, Decoding: d}); !errors.Is(err, pipeline.ErrInvalid) {
 		t.Errorf("got %v", err)
 	}
+	plain := defaultRTP()
+	plain.RTP, plain.Codec, plain.Decoding = "127.0.0.1:0", "vp8", d
+	if _, err := NewRTP(pipeline.Env{}, plain); !errors.Is(err, pipeline.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
+	c, camera := newCamera(t, "vp8"), defaultRTSP() // which says its codec when it is asked
+	camera.RTSP, camera.User, camera.Password = "rtsp://"+c.addr+"/stream", cameraUser, cameraPassword
+	camera.Device, camera.Require, camera.Threads = absent, true, 1
+	s, _ := c.viewAs(camera)
+	if _, err := s.Read(t.Context()); !errors.Is(err, pipeline.ErrInvalid) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // A stream that the required device does not take ends the source.

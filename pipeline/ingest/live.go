@@ -221,6 +221,9 @@ func (s *liveSource) prepare(u *unit) error {
 	cfg := s.cfg.config(s.log)
 	cfg.Codec, cfg.ShowCorrupt = u.Codec, s.cfg.OnLoss == ShowLoss
 	decoder, err := s.newDecoder(cfg)
+	if errors.Is(err, decode.ErrRequired) {
+		return pipeline.Invalid(fmt.Errorf("%s: %w", u.Codec, err))
+	}
 	if err != nil {
 		return fmt.Errorf("decoder for %s: %w", u.Codec, err)
 	}

@@ -11,12 +11,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pion/rtcp"
+	"golang.org/x/sys/unix"
 
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -57,7 +59,7 @@ func closing(t *testing.T, s pipeline.Source) {
 // metaOf reads a frame, which is released.
 func metaOf(t *testing.T, s pipeline.Source) pipeline.Meta {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	f, err := s.Read(ctx)
 	if err != nil {
@@ -193,7 +195,7 @@ func (w *udpWire) until(frames <-chan pipeline.Meta, send func()) pipeline.Meta 
 	w.t.Helper()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	giveUp := time.After(20 * time.Second)
+	giveUp := time.After(time.Minute)
 	for {
 		send()
 		select {
@@ -203,6 +205,46 @@ func (w *udpWire) until(frames <-chan pipeline.Meta, send func()) pipeline.Meta 
 		case <-giveUp:
 			w.t.Fatal("no frame comes")
 		}
+	}
+}
+
+// A multicast group is joined on the interface that is named.
+func TestRTPMulticast(t *testing.T) {
+	group := &net.UDPAddr{IP: net.IPv4(239, 255, 77, 1), Port: freeUDP(t).Port}
+	cfg := defaultRTP()
+	cfg.RTP, cfg.Codec, cfg.Interface = group.String(), "vp8", "lo"
+	s, err := NewRTP(environment("", &lockedLog{}), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing(t, s)
+	over := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error { // the loopback, too
+		var err error
+		failed := raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInet4Addr(int(fd), unix.IPPROTO_IP, unix.IP_MULTICAST_IF, [4]byte{127, 0, 0, 1})
+		})
+		return errors.Join(failed, err)
+	}}
+	conn, err := over.DialContext(t.Context(), "udp", group.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	w := &udpWire{t, newSender(t, "vp8"), conn.(*net.UDPConn)}
+	frames := reading(t, s)
+	if f := w.until(frames, func() { w.keyframe(); w.send() }); !f.Keyframe {
+		t.Errorf("the first frame is %+v", f)
+	}
+
+	cfg.Interface = "lacking0"
+	s, err = NewRTP(environment("", &lockedLog{}), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing(t, s)
+	const want = `rtp: interface "lacking0": route ip+net: no such network interface`
+	if _, err := s.Read(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
 	}
 }
 

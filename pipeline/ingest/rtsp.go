@@ -2,9 +2,13 @@ package ingest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,7 +34,11 @@ func NewRTSP(env pipeline.Env, cfg RTSPConfig) (pipeline.Source, error) {
 	if err != nil {
 		return nil, pipeline.Invalid(err)
 	}
-	f := newRTSPFeed(u, rtspTransports()[cfg.Transport], env.Log)
+	trust, err := rtspTrust(env, cfg.CA)
+	if err != nil {
+		return nil, pipeline.Invalid(err)
+	}
+	f := newRTSPFeed(u, rtspTransports()[cfg.Transport], trust, env.Log)
 	return newLiveSource(env.Name, env.Log, liveConfig{
 		kind: "rtsp", from: f.name, Receiving: cfg.Receiving,
 	}, func() (feed, error) { return f, nil }), nil
@@ -44,6 +52,22 @@ func rtspTransports() map[string]*gortsplib.Protocol {
 		"multicast": new(gortsplib.ProtocolUDPMulticast),
 		"auto":      nil,
 	}
+}
+
+// rtspTrust returns what certificates are checked by; nil is as the system does.
+func rtspTrust(env pipeline.Env, path string) (*tls.Config, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(env.ReadPath(path))
+	if err != nil {
+		return nil, fmt.Errorf("ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca: %s: there is no certificate in it", path)
+	}
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 const (
@@ -60,6 +84,7 @@ type rtspFeed struct {
 	url       *url.URL // with credentials
 	name      string   // without
 	transport *gortsplib.Protocol
+	trust     *tls.Config
 	log       *slog.Logger
 	retry     time.Duration // the first pause; shorter in tests
 
@@ -84,11 +109,11 @@ type rtspStream struct {
 	ssrc   atomic.Uint32
 }
 
-func newRTSPFeed(u *url.URL, transport *gortsplib.Protocol, log *slog.Logger) *rtspFeed {
+func newRTSPFeed(u *url.URL, transport *gortsplib.Protocol, trust *tls.Config, log *slog.Logger) *rtspFeed {
 	bare := *u
 	bare.User = nil
 	return &rtspFeed{
-		url: u, name: bare.String(), transport: transport, log: log.With("rtsp", bare.String()), retry: firstRetry,
+		url: u, name: bare.String(), transport: transport, trust: trust, log: log.With("rtsp", bare.String()), retry: firstRetry,
 		cancel: func() {}, packets: make(chan sdk.Packet, rtpQueue), over: make(chan struct{}),
 	}
 }
@@ -137,6 +162,9 @@ func (f *rtspFeed) refused(err error) bool {
 	if status, ok := errors.AsType[liberrors.ErrClientBadStatusCode](err); ok {
 		return status.Code == base.StatusUnauthorized || status.Code == base.StatusForbidden
 	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
 	return errors.Is(err, errNoRTSPVideo) && f.epoch == 1
 }
 
@@ -155,7 +183,7 @@ func (f *rtspFeed) redacted(err error) error {
 func (f *rtspFeed) play(ctx context.Context) error {
 	u := (*base.URL)(f.url)
 	client := &gortsplib.Client{
-		Scheme: u.Scheme, Host: u.Host, Protocol: f.transport,
+		Scheme: u.Scheme, Host: u.Host, Protocol: f.transport, TLSConfig: f.trust,
 		ReadTimeout: rtspPatience, WriteTimeout: rtspPatience, UDPReadBufferSize: udpBuffer,
 		OnPacketsLost: func(uint64) {}, // counted by the jitter buffer
 		OnDecodeError: func(err error) { f.log.Debug("packet not understood", "err", f.redacted(err)) },

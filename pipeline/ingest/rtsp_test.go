@@ -1,8 +1,17 @@
 package ingest
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +41,7 @@ type camera struct {
 	media  *description.Media
 	addr   string
 	udp    *net.UDPAddr
+	tls    *tls.Config // nil: without
 
 	mu     sync.Mutex // guards what follows
 	stream *gortsplib.ServerStream
@@ -41,6 +51,12 @@ type camera struct {
 }
 
 func newCamera(t *testing.T, codec string) *camera {
+	t.Helper()
+	return newCameraAs(t, codec, func(*camera) {})
+}
+
+// newCameraAs is newCamera with something else about it.
+func newCameraAs(t *testing.T, codec string, as func(*camera)) *camera {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,6 +68,7 @@ func newCamera(t *testing.T, codec string) *camera {
 		"h264": &format.H264{PayloadTyp: 96, PacketizationMode: 1}, "vp8": &format.VP8{PayloadTyp: 96}, "opus": &format.Opus{PayloadTyp: 96},
 	}[codec]
 	c.media = &description.Media{Type: description.MediaTypeVideo, Formats: []format.Format{forma}}
+	as(c)
 	c.start(codec)
 	t.Cleanup(c.close)
 	return c
@@ -63,6 +80,10 @@ func (c *camera) start(codec string) {
 	c.server = &gortsplib.Server{
 		Handler: c, RTSPAddress: c.addr,
 		UDPRTPAddress: c.udp.String(), UDPRTCPAddress: net.JoinHostPort("127.0.0.1", strconv.Itoa(c.udp.Port+1)),
+		TLSConfig: c.tls,
+	}
+	if c.tls != nil { // which goes with packets in the connection
+		c.server.UDPRTPAddress, c.server.UDPRTCPAddress = "", ""
 	}
 	if err := c.server.Start(); err != nil {
 		c.t.Fatal(err)
@@ -145,9 +166,14 @@ func (c *camera) OnPlay(r *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, er
 // view returns a source that looks at the camera, and its log.
 func (c *camera) view(transport, user, password string) (pipeline.Source, *lockedLog) {
 	c.t.Helper()
-	log := &lockedLog{}
 	cfg := defaultRTSP()
 	cfg.RTSP, cfg.User, cfg.Password, cfg.Transport = "rtsp://"+c.addr+"/stream", user, password, transport
+	return c.viewAs(cfg)
+}
+
+func (c *camera) viewAs(cfg RTSPConfig) (pipeline.Source, *lockedLog) {
+	c.t.Helper()
+	log := &lockedLog{}
 	if err := cfg.Validate(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -179,6 +205,68 @@ func TestRTSP(t *testing.T) {
 					t.Errorf("the log tells who looks:\n%s", log)
 				}
 			})
+		}
+	}
+}
+
+// certificate returns one that 127.0.0.1 signs for itself, and the path of a file
+// with it.
+func certificate(t *testing.T) (tls.Certificate, string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "camera.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, path
+}
+
+// Over TLS a camera is who its certificate says, or is not played.
+func TestRTSPS(t *testing.T) {
+	own, ca := certificate(t)
+	_, other := certificate(t)
+	c := newCameraAs(t, "h264", func(c *camera) {
+		c.tls = &tls.Config{Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS12}
+	})
+	cfg := defaultRTSP()
+	cfg.RTSP, cfg.User, cfg.Password, cfg.CA = "rtsps://"+c.addr+"/stream", cameraUser, cameraPassword, ca
+	s, _ := c.viewAs(cfg)
+	if f := metaOf(t, s); !f.Keyframe || f.Width == 0 {
+		t.Errorf("the first frame is %+v", f)
+	}
+	for _, unknown := range []string{"", other} {
+		cfg.CA = unknown
+		s, _ := c.viewAs(cfg)
+		if _, err := s.Read(t.Context()); !errors.Is(err, pipeline.ErrInvalid) || !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("trusting %q: %v", unknown, err)
+		}
+	}
+}
+
+func TestRTSPTrust(t *testing.T) {
+	nothing := filepath.Join(t.TempDir(), "nothing.pem")
+	if err := os.WriteFile(nothing, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ path, want string }{
+		{nothing, "ca: " + nothing + ": there is no certificate in it"},
+		{"/nowhere.pem", "ca: open /nowhere.pem: no such file or directory"},
+	} {
+		cfg := defaultRTSP()
+		cfg.RTSP, cfg.CA = "rtsps://cam.local/1", tt.path
+		if _, err := NewRTSP(environment("", &lockedLog{}), cfg); !errors.Is(err, pipeline.ErrInvalid) || err.Error() != tt.want {
+			t.Errorf("got %v, want %s", err, tt.want)
 		}
 	}
 }
@@ -284,6 +372,7 @@ func TestRTSPConfig(t *testing.T) {
 		{func(c *RTSPConfig) { c.RTSP = "http://cam" }, address},
 		{func(c *RTSPConfig) { c.RTSP = "rtsp://viewer:sec%ret@cam/1" }, address},
 		{func(c *RTSPConfig) { c.Password = "secret" }, "password: must go with a user"},
+		{func(c *RTSPConfig) { c.CA = "cam.pem" }, "ca: must go with an rtsps URL"},
 		{func(c *RTSPConfig) { c.Transport = "sctp" }, `transport: must be tcp, udp, multicast or auto, got "sctp"`},
 	}
 	for _, tt := range tests {

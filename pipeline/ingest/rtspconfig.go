@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 )
 
 // RTSPConfig is the source that plays a camera, or any other server of RTSP. One
@@ -18,6 +19,10 @@ type RTSPConfig struct {
 	User string `yaml:"user"`
 	// Password of the user.
 	Password string `yaml:"password"`
+	// CA is the path, relative to the pipeline's file, of certificates in PEM that
+	// an rtsps server may show, or be signed by; those that the system trusts if
+	// nothing is said. Cameras mostly sign their own.
+	CA string `yaml:"ca"`
 	// Transport of the packets: tcp comes through wherever the connection does, udp
 	// does not wait for what is lost, multicast shares the packets with others,
 	// auto tries udp and then tcp.
@@ -38,6 +43,9 @@ func (c *RTSPConfig) Validate() error {
 	}
 	if c.Password != "" && c.User == "" {
 		errs = append(errs, errors.New("password: must go with a user"))
+	}
+	if c.CA != "" && !strings.HasPrefix(c.RTSP, "rtsps:") {
+		errs = append(errs, errors.New("ca: must go with an rtsps URL"))
 	}
 	if _, known := rtspTransports()[c.Transport]; !known {
 		errs = append(errs, fmt.Errorf("transport: must be tcp, udp, multicast or auto, got %q", c.Transport))

@@ -13,7 +13,8 @@ type TrackConfig struct {
 	// Track is the name of the model's output track.
 	Track string `yaml:"track"`
 	// Codecs to offer, the most wanted first. The server's order decides among
-	// them.
+	// them. With av1 among them no frame metadata (number, capture time, user data)
+	// is asked for, which AV1 cannot carry.
 	Codecs []string `yaml:"codecs" oneof:"vp8,vp9,h264,h265,av1"`
 	// Audio is the name of the output track with the sound to the picture, for
 	// sinks that take it. What comes before the first picture is left out.
