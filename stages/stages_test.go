@@ -1,6 +1,8 @@
 package stages_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,11 +11,25 @@ import (
 	"github.com/reactorpipe/reactorpipe/stages"
 )
 
-func TestRegister(t *testing.T) {
+// Every folder beside this file is a stage that ships.
+func TestRegisterListsAll(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "internal" && e.Name() != "testdata" {
+			want = append(want, e.Name())
+		}
+	}
 	r := pipeline.NewRegistry()
 	stages.Register(r)
-	want := []string{"blur", "color", "crop", "exec", "motion", "overlay", "pair", "people_detect", "resize"}
-	if diff := cmp.Diff(want, r.Stages()); diff != "" {
+	var got []string
+	for _, kind := range r.Stages() {
+		got = append(got, strings.ReplaceAll(kind, "_", ""))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("kinds (-want +got):\n%s", diff)
 	}
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -215,9 +217,13 @@ func (p *page) kind(k config.Kind, section string, traits []string) {
 
 // example returns a pipeline with that kind in it.
 func (p *page) example(section, kind string) string {
-	text, err := os.ReadFile(filepath.Join(p.root, folder, "examples", section, kind+".yaml"))
-	if err != nil {
-		p.errs = append(p.errs, fmt.Errorf("each kind has an example: %w", err))
+	path := filepath.Join(folder, "examples", section, kind+".yaml")
+	text, err := os.ReadFile(filepath.Join(p.root, path))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p.errs = append(p.errs, fmt.Errorf("%s is missing: each kind has a pipeline that shows it", path))
+	case err != nil:
+		p.errs = append(p.errs, err)
 	}
 	_, pipeline, _ := strings.Cut(string(text), "\n") // the first line is for editors
 	return strings.TrimSpace(pipeline)
