@@ -87,6 +87,7 @@ type copying struct {
 	pid        int
 	line       []byte // begun; its first maxLogged bytes
 	suppressed int
+	turns      pipeline.Turns // to tell of those
 }
 
 func (c *copying) take(text []byte) {
@@ -104,12 +105,15 @@ func (c *copying) take(text []byte) {
 func (c *copying) flush() {
 	line := string(bytes.ToValidUTF8(bytes.TrimRight(c.line, "\r\n"), []byte("\uFFFD")))
 	c.line = c.line[:0]
-	if !c.lines.AllowN(c.clock.Now(), 1) {
+	now := c.clock.Now()
+	if !c.lines.AllowN(now, 1) {
 		c.suppressed++
 		c.lost(1)
+		if _, ok := c.turns.Take(now, faultsEvery); ok {
+			c.tellSuppressed()
+		}
 		return
 	}
-	c.tellSuppressed()
 	c.log.Info("program says", "pid", c.pid, "line", line)
 }
 

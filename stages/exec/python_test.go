@@ -187,6 +187,13 @@ func TestPythonTrouble(t *testing.T) {
 						t.Errorf("got %q, want %q", got, tt.want)
 					}
 				}
+				r.close()
+				if n := strings.Count(r.log.String(), "Traceback"); n > 1 {
+					t.Errorf("the same trouble is told %d times:\n%s", n, r.log)
+				}
+				if strings.Contains(r.log.String(), "has no NumPy") != strings.Contains(t.Name(), "import_sys") {
+					t.Errorf("it is not told what frames are:\n%s", r.log)
+				}
 			})
 		}
 	})

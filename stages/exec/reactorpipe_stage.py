@@ -85,6 +85,7 @@ class Track:
         self._answer = {}
         self._socket = None
         self._sending = threading.Lock()
+        self._trouble = ""  # the last traceback
         self.hello = {}
         self.frame = None  # the Frame that the handler is called with
 
@@ -161,6 +162,8 @@ class Track:
                     if said["pixels"] != "none":
                         memory = mmap.mmap(MEMORY, said["memory"])
                         _keep_from_children(MEMORY)
+                        if numpy is None:
+                            print("frames are memoryviews, for %s has no NumPy" % sys.executable, file=sys.stderr)
                     self._send(_line({"type": "ready"}))
                 elif said["type"] == "frame":
                     self._send(self._work(said, memory, loop, arity))
@@ -185,7 +188,10 @@ class Track:
         except Drop:
             return _line({"type": "result", "seq": frame.seq, "drop": True})
         except Exception as e:
-            traceback.print_exc()
+            trouble = traceback.format_exc()
+            if trouble != self._trouble:  # each frame may have the same
+                print(trouble, end="", file=sys.stderr)
+            self._trouble = trouble
             return _line({"type": "result", "seq": frame.seq, "error": "%s: %s" % (type(e).__name__, e)})
 
     def _picture(self, frame, memory):
