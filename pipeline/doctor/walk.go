@@ -20,11 +20,10 @@ import (
 type Config struct {
 	// Peer is the model, as [config.Peer] returns it.
 	Peer config.Session
-	// Patience is for one hop, but for the making of a session, which takes a
-	// cloud longer; 0 is 10 s.
-	Patience time.Duration
 
+	// Of tests.
 	resolver *net.Resolver
+	patience map[string]time.Duration // by hop
 }
 
 // The hops after the first answer over HTTP. Those of the same name as a step of
@@ -43,7 +42,8 @@ var hops = [...]string{
 }
 
 const (
-	defaultPatience = 10 * time.Second
+	// hopPatience is how long a hop may take.
+	hopPatience = 10 * time.Second
 	// sessionPatience is for a model that is still to be started somewhere.
 	sessionPatience = 160 * time.Second
 	// sessionLimit bounds what a session costs whose doctor was killed.
@@ -56,7 +56,6 @@ const (
 func Walk(ctx context.Context, cfg Config) iter.Seq[Result] {
 	return func(yield func(Result) bool) {
 		w := &walker{cfg: cfg, yield: yield}
-		w.cfg.Patience = cmp.Or(cfg.Patience, defaultPatience)
 		w.walk(ctx)
 	}
 }
@@ -66,6 +65,17 @@ type walker struct {
 	cfg   Config
 	yield func(Result) bool
 	gone  bool // nobody listens any more
+}
+
+// patience is how long a hop may take.
+func (w *walker) patience(hop string) time.Duration {
+	if p, ok := w.cfg.patience[hop]; ok {
+		return p
+	}
+	if hop == string(sdk.StepSession) && !w.cfg.Peer.Local {
+		return sessionPatience
+	}
+	return hopPatience
 }
 
 // tell passes a result on, after a failure those of the hops behind it too, and
@@ -95,7 +105,7 @@ func (w *walker) walk(ctx context.Context) {
 		w.tell(Result{Name: hopDNS, Status: Fail, Detail: err.Error(), Err: pipeline.Invalid(err)})
 		return
 	}
-	limited, cancel := context.WithTimeout(ctx, w.cfg.Patience)
+	limited, cancel := context.WithTimeout(ctx, w.patience(hopDNS))
 	first := r.hops(limited)
 	cancel()
 	for _, result := range first {
@@ -128,7 +138,7 @@ func (w *walker) key(ctx context.Context) (token string, r Result) {
 		}
 	}
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.Patience)
+	ctx, cancel := context.WithTimeout(ctx, w.patience(hopKey))
 	defer cancel()
 	t, err := sdk.MintToken(ctx, sdk.TokenConfig{
 		APIKey: peer.APIKey, BaseURL: peer.URL, Models: []string{peer.Model}, MaxSessionDuration: sessionLimit,
@@ -165,13 +175,13 @@ func (w *walker) connect(ctx context.Context, token string) *sdk.Session {
 		done <- outcome{s, err}
 	}()
 	p := &progress{walker: w, begun: time.Now()}
-	timer := time.NewTimer(p.patience())
+	timer := time.NewTimer(p.patience(p.hop()))
 	defer timer.Stop()
 	for late := false; ; {
 		select {
 		case s := <-steps:
 			p.took(s)
-			timer.Reset(p.patience())
+			timer.Reset(p.patience(p.hop()))
 		case <-timer.C:
 			late = true
 			cancel()
@@ -198,13 +208,8 @@ type progress struct {
 
 var connecting = [...]sdk.Step{sdk.StepSession, sdk.StepSignalling, sdk.StepICE, sdk.StepDTLS, sdk.StepChannels}
 
-// patience is how long the next step may take.
-func (p *progress) patience() time.Duration {
-	if p.next == 0 && !p.cfg.Peer.Local {
-		return max(sessionPatience, p.cfg.Patience)
-	}
-	return p.cfg.Patience
-}
+// hop is the one that is under way, the last one if all are done.
+func (p *progress) hop() string { return string(connecting[min(p.next, len(connecting)-1)]) }
 
 func (p *progress) took(s sdk.Step) {
 	p.ahead = append(p.ahead, s)
@@ -233,13 +238,10 @@ func achieved(s sdk.Step) string {
 }
 
 func (p *progress) failed(err error, late bool) {
-	if p.next == len(connecting) {
-		p.next--
-	}
-	step := connecting[p.next]
-	r := Result{Name: string(step), Status: Fail, Detail: err.Error(), Advice: advice(step, err), Err: err, Took: time.Since(p.begun)}
+	hop := p.hop()
+	r := Result{Name: hop, Status: Fail, Detail: err.Error(), Advice: advice(sdk.Step(hop), err), Err: err, Took: time.Since(p.begun)}
 	if late {
-		r.Detail = fmt.Sprintf("not done within %s", p.patience())
+		r.Detail = fmt.Sprintf("not done within %s", p.patience(hop))
 	}
 	if errors.Is(err, sdk.ErrNotFound) || errors.Is(err, sdk.ErrNoCodec) {
 		r.Err = pipeline.Invalid(err)
@@ -268,14 +270,14 @@ func (w *walker) picture(ctx context.Context, s *sdk.Session, track string) Resu
 		return fail(err)
 	}
 	defer frames.Close()
-	limited, cancel := context.WithTimeout(ctx, w.cfg.Patience)
+	limited, cancel := context.WithTimeout(ctx, w.patience(hopFrame))
 	defer cancel()
 	if frames.Next(limited) {
 		f := frames.Frame()
 		return Result{Name: hopFrame, Status: OK, Detail: fmt.Sprintf("%s, %d×%d", track, f.Width, f.Height), Took: time.Since(begun)}
 	}
 	if limited.Err() != nil && ctx.Err() == nil {
-		return warn(hopFrame, fmt.Sprintf("%s: no picture within %s; the connection stands", track, w.cfg.Patience),
+		return warn(hopFrame, fmt.Sprintf("%s: no picture within %s; the connection stands", track, w.patience(hopFrame)),
 			"many models send none before they are told to start: see `reactorpipe model show` and session.start")
 	}
 	r := fail(cmp.Or(frames.Err(), s.Err(), errors.New("the picture ended before it began")))
