@@ -50,7 +50,7 @@ func (p *patience) After(d time.Duration) <-chan time.Time {
 // again after a program that lasted for as long.
 func TestBackoff(t *testing.T) {
 	clock := &patience{waits: make(chan waiting, 1), now: time.Unix(0, 0)}
-	config := strings.Replace(command(t, "dies", "start_timeout: 1h\ntimeout: 1h"), "backoff: 1ms", "backoff: "+leastBackoff.String(), 1)
+	config := strings.Replace(command("dies", "start_timeout: 1h\ntimeout: 1h"), "backoff: 1ms", "backoff: "+leastBackoff.String(), 1)
 	r := startConfig(t, config, pipeline.Env{Clock: clock})
 	for i, life := range []struct{ lasts, wait time.Duration }{
 		{0, 10 * time.Second},

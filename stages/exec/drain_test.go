@@ -30,7 +30,7 @@ func TestDrainsWithAProgramInTheLine(t *testing.T) {
 	discard.Register(reg)
 	exec.Register(reg)
 	text := "max_in_flight: 4\nsources: {cam: {file: \"" + clip + "\", loop: true}}\nstages:\n- name: other\n  type: exec\n  config:\n    " +
-		strings.ReplaceAll(command(t, "measures", ""), "\n", "\n    ") + "\nsinks: [{name: gone, type: discard}]\n"
+		strings.ReplaceAll(command("measures", ""), "\n", "\n    ") + "\nsinks: [{name: gone, type: discard}]\n"
 	spec, err := config.Parse("p.yaml", []byte(text), reg, config.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -31,23 +31,18 @@ func TestStage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pipetest.Stage(t, pipetest.Case{
-				Register: exec.Register, Kind: "exec", Config: command(t, name, more), Live: mat.Live, Width: 64, Height: 48,
+				Register: exec.Register, Kind: "exec", Config: command(name, more), Live: mat.Live, Width: 64, Height: 48,
 			})
 		})
 	}
 }
 
-// command is a configuration that runs one of the test's programs.
-func command(t *testing.T, program, more string) string {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+// command is a configuration that runs the test's program as one of its names.
+func command(name, more string) string {
 	if !strings.Contains(more, "timeout:") {
 		more += "\ntimeout: 30s"
 	}
-	return fmt.Sprintf("command: [%q, program, %q]\nbackoff: 1ms\n%s", self, program, more)
+	return fmt.Sprintf("command: [%q, %q]\nbackoff: 1ms\n%s", program, name, more)
 }
 
 // rig is a stage with a program, and what it says.
@@ -76,9 +71,9 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-func start(t *testing.T, program, more string, env pipeline.Env) *rig {
+func start(t *testing.T, name, more string, env pipeline.Env) *rig {
 	t.Helper()
-	return startConfig(t, command(t, program, more), env)
+	return startConfig(t, command(name, more), env)
 }
 
 func startConfig(t *testing.T, config string, env pipeline.Env) *rig {
@@ -370,19 +365,15 @@ func TestNothingIsLeft(t *testing.T) {
 
 // host is a process with a stage and its program, until it is killed.
 func host() {
-	self, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
 	cfg := exec.Default()
-	cfg.Command = []string{self, "program", "never listens"}
-	_, err = exec.New(pipeline.Env{
+	cfg.Command = []string{os.Args[2], "never listens"}
+	_, err := exec.New(pipeline.Env{
 		Name: "other", Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{}, Log: slog.New(slog.NewTextHandler(os.Stdout, nil)),
 	}, cfg)
 	if err != nil {
 		panic(err)
 	}
-	forever()
+	select {}
 }
 
 // Who is killed without a chance to clean up leaves no program behind either.
@@ -392,7 +383,7 @@ func TestNothingIsLeftOfWhoIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &rig{T: t, log: new(lines)}
-	c := osexec.CommandContext(t.Context(), self, "host")
+	c := osexec.CommandContext(t.Context(), self, "host", program)
 	c.Stdout, c.Stderr = r.log, r.log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -416,11 +407,11 @@ func TestNothingIsLeftOfWhoIsKilled(t *testing.T) {
 
 // A program that wants more memory than it may have ends, and is started again.
 func TestMemory(t *testing.T) {
-	r := start(t, "hoards", "memory: 512MB", pipeline.Env{})
+	r := start(t, "hoards", "memory: 256MB", pipeline.Env{})
 	r.good()
 	r.seq = 1
 	if err := r.frame(nil); err == nil {
-		t.Fatal("it has a gigabyte")
+		t.Fatal("it has 512 MiB")
 	}
 	r.logged("program ended") // how it says so depends on what it was about to do
 	r.until("another program", func() bool {
@@ -501,10 +492,6 @@ func TestSurroundings(t *testing.T) {
 }
 
 func TestSavedFileStartsTheProgramAgain(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	tests := []struct{ name, dir, command string }{
 		{"in the pipeline's folder", "DIR", "[sh, run.sh]"},
 		{"in the current folder", ".", "[sh, run.sh]"},
@@ -520,7 +507,7 @@ func TestSavedFileStartsTheProgramAgain(t *testing.T) {
 			}
 			write := func(word string) {
 				t.Helper()
-				text := fmt.Sprintf("echo %s\nexec '%s' program fine\n", word, self)
+				text := fmt.Sprintf("echo %s\nexec '%s' fine\n", word, program)
 				if err := os.WriteFile("run.sh.new", []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}

@@ -30,9 +30,10 @@ func python(t *testing.T, check string) string {
 
 // pythons are the interpreters that a stage may meet: with NumPy, and without.
 func pythons(t *testing.T, test func(t *testing.T, config func(script, more string) string)) {
-	t.Helper()
+	t.Parallel()
 	for _, check := range []string{"import numpy", "import sys"} {
 		t.Run(check, func(t *testing.T) {
+			t.Parallel()
 			name := python(t, check)
 			test(t, func(script, more string) string {
 				if check == "import sys" { // what is imported later finds no NumPy
