@@ -15,6 +15,8 @@ ARGS ?= ./...
 FUZZTIME ?= 10s
 # and make bench, as in: make bench BENCH='-only decode'
 BENCH ?=
+# One of the parts of make soak
+SOAK ?= $(if $(BENCH),loss)
 
 .PHONY: help setup build run test race fuzz bench soak lint generate check interop dist image
 
@@ -44,9 +46,9 @@ bench: ## tables that compare with what people use instead
 	@scripts/setup bench
 	@$(env) go run ./scripts/bench $(BENCH)
 
-soak: ## the picture under packet loss, beside the Python client: hours, goes on where it was
+soak: build ## renewals and effects of commands, half an hour (SOAK=session), then the picture under packet loss, hours (SOAK=loss)
 	@scripts/setup bench
-	@$(env) go run ./scripts/bench -only loss -runs 5 -for 60s -keep out/loss.jsonl $(BENCH)
+	@scripts/soak $(SOAK) $(BENCH)
 
 lint: ## gofumpt, go vet and golangci-lint, as setup ci installs them
 	@scripts/lint

@@ -227,6 +227,17 @@ func stills(node any) bool {
 	return false
 }
 
+// Number returns a value of a file or a message as a number, if it is one.
+func Number(v any) (float64, bool) {
+	switch v := v.(type) {
+	case int:
+		return float64(v), true
+	case float64:
+		return v, true
+	}
+	return 0, false
+}
+
 // Under says that err, or each error joined in it, lies within a field: its
 // message then begins with the dotted path.
 func Under(field string, err error) error {

@@ -54,3 +54,32 @@ func TestSink(t *testing.T) {
 		})
 	}})
 }
+
+// relay is a sink that takes access units, too.
+type relay struct {
+	countingSink
+	units int
+}
+
+func (r *relay) WriteUnit(_ context.Context, u pipeline.Unit) error {
+	if r.units == 0 && !u.Keyframe {
+		return pipeline.ErrNeedKeyframe
+	}
+	r.units++
+	return nil
+}
+
+func TestSinkOfUnits(t *testing.T) {
+	var relays []*relay
+	Sink(t, Case{Kind: "relay", Register: func(r *pipeline.Registry) {
+		pipeline.RegisterSink(r, pipeline.SinkKind[struct{}]{
+			Name: "relay", Encoded: true, New: func(pipeline.Env, struct{}) (pipeline.Sink, error) {
+				relays = append(relays, new(relay))
+				return relays[len(relays)-1], nil
+			},
+		})
+	}})
+	if n, want := relays[len(relays)-1].units, len(units())+1; n != want {
+		t.Errorf("it was given %d units from a keyframe on, want %d", n, want)
+	}
+}

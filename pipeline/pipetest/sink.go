@@ -15,7 +15,10 @@ import (
 //   - it lives through pictures of 1×1 and of odd sizes, through a change of
 //     size, breaks, a cancelled context and messages;
 //   - a kind that declares NoRead does not touch pixels;
-//   - it keeps no picture once it is closed.
+//   - it keeps no picture once it is closed;
+//   - one of a kind that says Encoded is a pipeline.UnitSink, lives through units
+//     that do not begin with a keyframe and through breaks, and keeps no unit's
+//     data.
 func Sink(t *testing.T, c Case) {
 	t.Helper()
 	t.Run("closes without use", func(t *testing.T) {
@@ -29,6 +32,9 @@ func Sink(t *testing.T, c Case) {
 	t.Run("breaks", func(t *testing.T) { sinkBreaks(t, c) })
 	t.Run("cancelled context", func(t *testing.T) { sinkCancelled(t, c) })
 	t.Run("messages", func(t *testing.T) { sinkMessages(t, c) })
+	if kind := c.sinkType(t); encoded(kind, c.config(t, kind.Type)) {
+		t.Run("units", func(t *testing.T) { sinkUnits(t, c) })
+	}
 }
 
 // writer is a sink and what a check has to know about it.

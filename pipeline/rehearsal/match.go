@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
 )
 
 var infinity = math.Inf(1) //nolint:gochecknoglobals // a constant that Go has none for
@@ -35,14 +37,14 @@ func fit(want, got any, tolerance float64) (shown any, ok bool) {
 		}
 		return got, false
 	case string:
-		if n, isNumber := number(got); isNumber {
+		if n, isNumber := expr.Number(got); isNumber {
 			if least, most, ok := numbers(want); ok && least <= n && n <= most {
 				return want, true
 			}
 		}
 	}
-	if w, isNumber := number(want); isNumber {
-		if n, isNumber := number(got); isNumber && math.Abs(w-n) <= max(tolerance, 1e-6*max(1, math.Abs(w))) {
+	if w, isNumber := expr.Number(want); isNumber {
+		if n, isNumber := expr.Number(got); isNumber && math.Abs(w-n) <= max(tolerance, 1e-6*max(1, math.Abs(w))) {
 			return want, true
 		}
 	}
@@ -99,16 +101,6 @@ func fitList(want []any, got any, tolerance float64) (any, bool) {
 		ok = ok && fits
 	}
 	return shown, ok
-}
-
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
 }
 
 // written returns v as a file would have it.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/expr"
 )
 
 // circles notices when a detector and the commands that it causes drive each
@@ -162,7 +163,7 @@ type spans map[string][2]float64
 
 func (s spans) add(path string, v any) {
 	walk(path, v, func(path string, leaf any) {
-		x, ok := numeric(leaf)
+		x, ok := expr.Number(leaf)
 		if !ok {
 			return
 		}
@@ -200,8 +201,8 @@ func (s spans) same(path string, a, b any) bool {
 }
 
 func (s spans) sameLeaf(path string, a, b any) bool {
-	x, isNumber := numeric(a)
-	y, areNumbers := numeric(b)
+	x, isNumber := expr.Number(a)
+	y, areNumbers := expr.Number(b)
 	if isNumber && areNumbers {
 		span := s[path]
 		return math.Abs(x-y) <= sameShare*(span[1]-span[0])
@@ -217,16 +218,6 @@ func (s spans) sameLeaf(path string, a, b any) bool {
 var numbers = regexp.MustCompile(`[0-9]+([.,][0-9]+)*`)
 
 func withoutNumbers(s string) string { return numbers.ReplaceAllString(s, "#") }
-
-func numeric(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
-}
 
 func leaves(path string, v any) map[string]any {
 	m := make(map[string]any)

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"iter"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,6 +21,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/ingest"
 	"github.com/reactorpipe/reactorpipe/pipeline/mat"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sdk"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
@@ -351,29 +350,11 @@ func TestNobodyWatches(t *testing.T) {
 	}
 }
 
-// logs are the lines of a log, safe to read while it is written.
-type logs struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logs) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.buf.String(), what)
-}
-
 // A picture that cannot be encoded is missing, and the show goes on.
 func TestEncoderFails(t *testing.T) {
 	t.Parallel()
 	var made encoders
-	var log logs
+	var log pipetest.Log
 	cfg := small()
 	cfg.newEncoder = made.make
 	cfg.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -389,7 +370,7 @@ func TestEncoderFails(t *testing.T) {
 	if n := made.made.Load(); n != 6 {
 		t.Errorf("%d encoders made, want a new one for each failure", n)
 	}
-	if n := log.count("picture not shown"); n != 1 {
+	if n := strings.Count(log.String(), "picture not shown"); n != 1 {
 		t.Errorf("said %d times", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -25,18 +26,21 @@ func TestEffects(t *testing.T) {
 	}
 	truth := brightnessChanges(t, filepath.Join(dir, "events.jsonl"))
 	var sent, right, alarms, silent int
-	for _, e := range ledgerEffects(t, filepath.Join(dir, "ledger.jsonl")) {
-		switch {
-		case e.Command == "set_text" && e.Effect.Seen == "seen":
-			alarms++
+	for _, c := range ledgerCommands(t, filepath.Join(dir, "ledger.jsonl")) {
+		seen := c.Effect != nil && c.Effect.Seen == "seen"
+		switch at := firstAfter(truth, c.Cause.Seq); {
+		case c.Command == "set_text":
 			silent++
-		case e.Command == "set_text":
-			silent++
-		default:
-			if sent < len(truth) && e.Effect.Seen == "seen" && math.Abs(float64(e.Effect.Seq-truth[sent])) <= 1 {
-				right++
+			if seen {
+				alarms++
 			}
+		default:
 			sent++
+			if seen && at-1 <= c.Effect.Seq && c.Effect.Seq <= at+1 {
+				right++
+			} else {
+				t.Logf("the effect of %+v is at frame %d", c, at)
+			}
 		}
 	}
 	t.Logf("%d of %d effects are right to the frame, %d false alarms of %d", right, sent, alarms, silent)
@@ -67,21 +71,37 @@ func brightnessChanges(t *testing.T, path string) (changes []int) {
 	return changes
 }
 
-// ledgerEffect is the line of a ledger that tells of an effect.
-type ledgerEffect struct {
-	Command string
-	Effect  *struct {
+// firstAfter returns the first of some frames that comes after one.
+func firstAfter(frames []int, seq int) int {
+	i := slices.IndexFunc(frames, func(f int) bool { return f > seq })
+	if i < 0 {
+		return math.MaxInt
+	}
+	return frames[i]
+}
+
+// ledgerCommand is a line of a ledger that tells of a command, with what a later
+// one tells of its effect.
+type ledgerCommand struct {
+	Time, Command, Outcome string
+	Cause                  struct{ Seq int }
+	Effect                 *struct {
 		Seen string
 		Seq  int
 	}
 }
 
-func ledgerEffects(t *testing.T, path string) (effects []ledgerEffect) {
+func ledgerCommands(t *testing.T, path string) (commands []ledgerCommand) {
 	t.Helper()
-	for _, line := range readLines[ledgerEffect](t, path) {
-		if line.Effect != nil {
-			effects = append(effects, line)
+	for _, line := range readLines[ledgerCommand](t, path) {
+		if line.Outcome == "sent" {
+			commands = append(commands, line)
+			continue
+		}
+		i := slices.IndexFunc(commands, func(c ledgerCommand) bool { return c.Time == line.Time })
+		if i >= 0 && line.Effect != nil {
+			commands[i].Effect = line.Effect
 		}
 	}
-	return effects
+	return commands
 }

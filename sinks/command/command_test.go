@@ -465,11 +465,11 @@ func TestUploadsPicturesOfFrames(t *testing.T) {
 		m.sent = append(m.sent, fmt.Sprintf("%s %s %s", u.Name, u.MIMEType, u.Content))
 		return pipeline.Reply{}, nil
 	}
-	counted := make(counters)
+	var counted pipetest.Counters
 	withPicture := func(c *command.Config) {
 		c.Data = value(t, map[string]any{"prompt": "x", "image": map[string]any{"frame": "crop(people.detections[0], 0.5)", "format": "png"}})
 	}
-	playWith(t, pipeline.Env{Still: still, Metrics: counted}, withPicture, m, func(s *script) {
+	playWith(t, pipeline.Env{Still: still, Metrics: &counted}, withPicture, m, func(s *script) {
 		for _, b := range []pipeline.Box{{X: 20, Y: 20, Width: 8, Height: 4}, {X: 60, Y: -2, Width: 8, Height: 4}, {X: 100, Y: 100, Width: 8, Height: 4}} {
 			s.seq++
 			f := people(s.seq, 0)
@@ -482,17 +482,10 @@ func TestUploadsPicturesOfFrames(t *testing.T) {
 			"set_prompt x because of cam #2", "cam-2.png image/png 56 0 8 4",
 		)
 	})
-	if n := counted["empty_crops_total"]; n != 1 {
+	if n := counted.Get("empty_crops_total"); n != 1 {
 		t.Errorf("%v empty crops counted, want 1", n)
 	}
 }
-
-// counters are what a sink counted.
-type counters map[string]float64
-
-func (c counters) Counter(name, _ string) func(float64) { return func(n float64) { c[name] += n } }
-
-func (c counters) Gauge(string, string) func(float64) { return func(float64) {} }
 
 func TestReadsPixelsForPicturesOnly(t *testing.T) {
 	cfg := command.Default()

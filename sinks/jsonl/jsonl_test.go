@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
@@ -18,6 +19,8 @@ import (
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 	"github.com/reactorpipe/reactorpipe/sinks/jsonl"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSink(t *testing.T) {
 	pipetest.Sink(t, pipetest.Case{

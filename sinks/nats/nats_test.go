@@ -198,60 +198,15 @@ type rig struct {
 	t      *testing.T
 	cfg    nats.Config
 	sink   pipeline.Sink
-	log    lockedBuffer
-	counts counters
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-type counters struct {
-	mu      sync.Mutex // guards what follows
-	totals  map[string]float64
-	changed chan struct{}
-}
-
-func (c *counters) Counter(name, _ string) func(float64) {
-	return func(d float64) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.totals[name] += d
-		close(c.changed)
-		c.changed = make(chan struct{})
-	}
-}
-func (c *counters) Gauge(string, string) func(float64) { return func(float64) {} }
-
-func (c *counters) get(name string) float64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.totals[name]
+	log    pipetest.Log
+	counts pipetest.Counters
 }
 
 // await waits until a counter has come to n.
-func (c *counters) await(name string, n float64) {
-	for {
-		c.mu.Lock()
-		total, changed := c.totals[name], c.changed
-		c.mu.Unlock()
-		if total >= n {
-			return
-		}
-		<-changed
+func (r *rig) await(name string, n float64) {
+	r.t.Helper()
+	if err := r.counts.Await(r.t.Context(), name, n); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
@@ -268,7 +223,7 @@ func (quick) After(d time.Duration) <-chan time.Time {
 
 func newRig(t *testing.T, url string, change func(*nats.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, cfg: nats.Default(), counts: counters{totals: make(map[string]float64), changed: make(chan struct{})}}
+	r := &rig{t: t, cfg: nats.Default()}
 	r.cfg.URL, r.cfg.Buffer.Path, r.cfg.Subject = url, t.TempDir(), template(t, "events.cam")
 	if change != nil {
 		change(&r.cfg)
@@ -380,13 +335,13 @@ func TestStoresOverAKill(t *testing.T) {
 	b.stream()
 	r := newRig(t, b.url(), nil)
 	r.write(0, 100)
-	r.counts.await("delivered_total", 50)
+	r.await("delivered_total", 50)
 	b.kill()
 	r.write(100, 200)
-	r.counts.await("retries_total", 1)
+	r.await("retries_total", 1)
 	b.start()
 	r.write(200, 300)
-	r.counts.await("delivered_total", 300)
+	r.await("delivered_total", 300)
 	if diff := cmp.Diff(stored(t, b), count(0, 300)); diff != "" {
 		t.Error(diff)
 	}
@@ -403,7 +358,7 @@ func TestStoresOverARestartOfOurs(t *testing.T) {
 	b.start()
 	r.open()
 	r.write(50, 60)
-	r.counts.await("delivered_total", 60)
+	r.await("delivered_total", 60)
 	if diff := cmp.Diff(stored(t, b), count(0, 60)); diff != "" {
 		t.Error(diff)
 	}
@@ -415,7 +370,7 @@ func TestIDs(t *testing.T) {
 	s := b.stream()
 	r := newRig(t, b.url(), nil)
 	r.write(7, 8)
-	r.counts.await("delivered_total", 1)
+	r.await("delivered_total", 1)
 	m, err := s.GetMsg(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
@@ -453,7 +408,7 @@ func TestNoStream(t *testing.T) {
 					t.Errorf("got %d, want %d", got, want)
 				}
 			}
-			r.counts.await("delivered_total", 20)
+			r.await("delivered_total", 20)
 			if n := strings.Count(r.log.String(), "no stream takes this subject: who does not listen misses it"); n != 1 {
 				t.Errorf("said %d times:\n%s", n, r.log.String())
 			}
@@ -466,12 +421,12 @@ func TestRequiresAStream(t *testing.T) {
 	b := startBroker(t, options{Store: t.TempDir()})
 	r := newRig(t, b.url(), func(c *nats.Config) { c.JetStream = nats.Require })
 	r.write(0, 5)
-	r.counts.await("retries_total", 2)
+	r.await("retries_total", 2)
 	if !strings.Contains(r.log.String(), "no stream takes events.cam") {
 		t.Errorf("got %s", r.log.String())
 	}
 	b.stream()
-	r.counts.await("delivered_total", 5)
+	r.await("delivered_total", 5)
 	if diff := cmp.Diff(stored(t, b), count(0, 5)); diff != "" {
 		t.Error(diff)
 	}
@@ -483,7 +438,7 @@ func TestStreamGone(t *testing.T) {
 	b.stream()
 	r := newRig(t, b.url(), nil)
 	r.write(0, 1)
-	r.counts.await("delivered_total", 1)
+	r.await("delivered_total", 1)
 	js, err := jetstream.New(b.connect())
 	if err != nil {
 		t.Fatal(err)
@@ -492,9 +447,9 @@ func TestStreamGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.write(1, 3)
-	r.counts.await("retries_total", 1)
+	r.await("retries_total", 1)
 	b.stream()
-	r.counts.await("delivered_total", 3)
+	r.await("delivered_total", 3)
 	if diff := cmp.Diff(stored(t, b), count(1, 3)); diff != "" {
 		t.Error(diff)
 	}
@@ -524,9 +479,9 @@ func TestNeverConfirmed(t *testing.T) {
 		c.JetStream, c.Timeout = nats.Off, config.Duration(50*time.Millisecond)
 	})
 	r.write(0, 1)
-	r.counts.await("retries_total", 1)
+	r.await("retries_total", 1)
 	r.close()
-	if got := r.counts.get("delivered_total"); got != 0 {
+	if got := r.counts.Get("delivered_total"); got != 0 {
 		t.Errorf("%g are counted as delivered", got)
 	}
 	if got := r.log.String(); !strings.Contains(got, "messages wait for the next run") {
@@ -574,7 +529,7 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("got %s, want %s", m.Subject, tt.subject)
 		}
 	}
-	if got := r.counts.get("absent_total"); got != 1 {
+	if got := r.counts.Get("absent_total"); got != 1 {
 		t.Errorf("%g are counted as absent", got)
 	}
 }
@@ -587,9 +542,9 @@ func TestTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.write(1, 3)
-	r.counts.await("delivered_total", 2)
-	if diff := cmp.Diff(stored(t, b), count(1, 3)); diff != "" || r.counts.get("refused_total") != 1 {
-		t.Error(diff, r.counts.totals)
+	r.await("delivered_total", 2)
+	if diff := cmp.Diff(stored(t, b), count(1, 3)); diff != "" || r.counts.Get("refused_total") != 1 {
+		t.Error(diff, r.counts.All())
 	}
 }
 
@@ -598,14 +553,14 @@ func TestToken(t *testing.T) {
 	wrong := newRig(t, b.url(), func(c *nats.Config) { c.Token = "open" })
 	wrong.write(0, 1)
 	for n := 1.0; !strings.Contains(strings.ToLower(wrong.log.String()), "authorization violation"); n++ {
-		wrong.counts.await("retries_total", n)
+		wrong.await("retries_total", n)
 	}
 	if got := wrong.log.String(); strings.Contains(got, "open ") || strings.Contains(got, `"open"`) {
 		t.Errorf("got %s", got)
 	}
 	right := newRig(t, b.url(), func(c *nats.Config) { c.Token = "sesame" })
 	right.write(0, 1)
-	right.counts.await("delivered_total", 1)
+	right.await("delivered_total", 1)
 }
 
 func TestFolderThatCannotBeMade(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -23,6 +24,8 @@ import (
 	"github.com/reactorpipe/reactorpipe/sinks/internal/outfile"
 	"github.com/reactorpipe/reactorpipe/sinks/snapshot"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSink(t *testing.T) {
 	for _, ext := range []string{".jpg", ".png"} {

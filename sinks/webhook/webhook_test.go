@@ -1,7 +1,6 @@
 package webhook_test
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -144,55 +143,18 @@ func (quick) After(d time.Duration) <-chan time.Time {
 	return time.After(0)
 }
 
-type counters struct {
-	mu     sync.Mutex // guards totals
-	totals map[string]float64
-}
-
-func (c *counters) Counter(name, _ string) func(float64) {
-	return func(d float64) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.totals[name] += d
-	}
-}
-func (c *counters) Gauge(string, string) func(float64) { return func(float64) {} }
-
-func (c *counters) get(name string) float64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.totals[name]
-}
-
 // rig is a sink and what it says.
 type rig struct {
 	t      *testing.T
 	cfg    webhook.Config
 	sink   pipeline.Sink
-	log    lockedBuffer
-	counts counters
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex // guards b
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log    pipetest.Log
+	counts pipetest.Counters
 }
 
 func newRig(t *testing.T, url string, change func(*webhook.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, cfg: webhook.Default(), counts: counters{totals: make(map[string]float64)}}
+	r := &rig{t: t, cfg: webhook.Default()}
 	r.cfg.URL, r.cfg.Buffer.Path = url, t.TempDir()
 	if change != nil {
 		change(&r.cfg)
@@ -342,7 +304,7 @@ func TestAnswers(t *testing.T) {
 			if tt.said != "" && !tt.again {
 				refused = 1
 			}
-			if got := r.counts.get("refused_total"); got != refused {
+			if got := r.counts.Get("refused_total"); got != refused {
 				t.Errorf("%g are counted as refused, want %g", got, refused)
 			}
 			if !strings.Contains(r.log.String(), tt.said) {

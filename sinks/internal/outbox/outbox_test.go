@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,35 +73,8 @@ func later(d time.Duration) func(int) (int, error) {
 	return func(int) (int, error) { return 0, &Later{After: d, Err: errors.New("busy")} }
 }
 
-// metrics adds up counters.
-type metrics struct {
-	mu     sync.Mutex // guards totals
-	totals map[string]float64
-}
-
-func (m *metrics) Counter(name, _ string) func(float64) {
-	return func(d float64) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.totals[name] += d
-	}
-}
-func (m *metrics) Gauge(string, string) func(float64) { return func(float64) {} }
-
-func (m *metrics) all() map[string]float64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	all := make(map[string]float64)
-	for name, n := range m.totals {
-		if n != 0 {
-			all[name] = n
-		}
-	}
-	return all
-}
-
-func testEnv(log *bytes.Buffer) (pipeline.Env, *metrics) {
-	m := &metrics{totals: make(map[string]float64)}
+func testEnv(log *bytes.Buffer) (pipeline.Env, *pipetest.Counters) {
+	m := new(pipetest.Counters)
 	return pipeline.Env{Name: "hook", Log: slog.New(slog.NewTextHandler(log, nil)), Clock: pipeline.SystemClock{}, Metrics: m}, m
 }
 
@@ -177,7 +151,7 @@ func TestOutbox(t *testing.T) {
 				if diff := cmp.Diff(p.taken(), tt.want); diff != "" {
 					t.Error(diff)
 				}
-				if diff := cmp.Diff(counts.all(), tt.counts); diff != "" {
+				if diff := cmp.Diff(counts.All(), tt.counts); diff != "" {
 					t.Error(diff)
 				}
 				took := p.calls[len(p.calls)-1].Sub(p.calls[0])
@@ -339,7 +313,7 @@ func TestOutboxOverflows(t *testing.T) {
 		if err := o.Close(); err != nil {
 			t.Fatal(err)
 		}
-		got := counts.all()
+		got := counts.All()
 		if got["delivered_total"]+got["overflowed_total"] != 3000 || got["overflowed_total"] < 1900 {
 			t.Errorf("got %v", got)
 		}
