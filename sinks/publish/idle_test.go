@@ -1,9 +1,11 @@
 package publish_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +21,7 @@ import (
 )
 
 // alive is a sink in a bubble of virtual time.
-func alive(t *testing.T, tr *track, sent *pipeline.Sent, change func(*publish.Config)) pipeline.Sink {
+func alive(t *testing.T, tr pipeline.Session, sent *pipeline.Sent, change func(*publish.Config)) pipeline.Sink {
 	t.Helper()
 	cfg := publish.Default()
 	cfg.Track = "camera"
@@ -31,6 +33,47 @@ func alive(t *testing.T, tr *track, sent *pipeline.Sent, change func(*publish.Co
 		t.Fatal(err)
 	}
 	return s
+}
+
+// guarded is a track that a goroutine writes to while a test looks at it.
+type guarded struct {
+	mu sync.Mutex // guards track
+	track
+}
+
+func (g *guarded) Publish(ctx context.Context, p pipeline.Publish) (pipeline.SampleWriter, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, err := g.track.Publish(ctx, p); err != nil {
+		return nil, err
+	}
+	return guardedWriter{g}, nil
+}
+
+type guardedWriter struct{ of *guarded }
+
+func (w guardedWriter) Codec() string { return w.of.track.Codec() }
+
+func (w guardedWriter) WriteSample(s pipeline.Sample) error {
+	w.of.mu.Lock()
+	defer w.of.mu.Unlock()
+	return w.of.track.WriteSample(s)
+}
+
+func (w guardedWriter) Close() error {
+	w.of.mu.Lock()
+	defer w.of.mu.Unlock()
+	return w.of.track.Close()
+}
+
+// seen returns the samples since the last call, and how often the track was given
+// back.
+func (g *guarded) seen() (since track, closed int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	since = track{codec: g.codec, samples: g.samples}
+	g.samples = nil
+	return since, g.closed
 }
 
 func show(t *testing.T, s pipeline.Sink, meta pipeline.Meta) {
@@ -58,44 +101,44 @@ func text(t *testing.T, text string) expr.Template {
 // track is given back, and claimed again by the next picture.
 func TestRepeatAndIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := &track{codec: decode.VP8}
+		tr := &guarded{track: track{codec: decode.VP8}}
 		s := alive(t, tr, nil, func(c *publish.Config) {
 			c.FPS, c.Repeat, c.Idle = 10, config.Duration(time.Second), config.Duration(3*time.Second)
 			c.UserData = text(t, "{{ frame.seq }}")
 		})
-		begun := time.Now()
 		show(t, s, pipeline.Meta{Seq: 7})
 		time.Sleep(550 * time.Millisecond)
-		synctest.Wait()
 		tr.asked.OnKeyframe()
 		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if n := len(tr.samples); n < 10 || n > 11 || tr.closed != 0 {
-			t.Errorf("%d samples in a second, closed %d times", n, tr.closed)
+		got, closed := tr.seen()
+		if n := len(got.samples); n < 10 || n > 11 || closed != 0 {
+			t.Errorf("%d samples in a second, closed %d times", n, closed)
 		}
-		for i, sample := range tr.samples {
+		for i, sample := range got.samples {
 			if string(sample.UserData) != "7" {
 				t.Errorf("sample %d carries %q", i, sample.UserData)
 			}
-			if i > 0 && sample.PTS-tr.samples[i-1].PTS != 100*time.Millisecond {
-				t.Errorf("sample %d at %v, behind %v", i, sample.PTS, tr.samples[i-1].PTS)
+			if i > 0 && sample.PTS-got.samples[i-1].PTS != 100*time.Millisecond {
+				t.Errorf("sample %d at %v, behind %v", i, sample.PTS, got.samples[i-1].PTS)
 			}
 		}
-		if diff := cmp.Diff([]int{0, 6}, tr.keyframes()); diff != "" {
+		if diff := cmp.Diff([]int{0, 6}, got.keyframes()); diff != "" {
 			t.Errorf("keyframes (-want +got):\n%s", diff)
 		}
 		time.Sleep(time.Second)
-		synctest.Wait()
-		if tr.closed != 1 {
-			t.Errorf("closed %d times in %v without a picture", tr.closed, time.Since(begun))
+		if got, closed := tr.seen(); closed != 1 || len(got.samples) > 0 {
+			t.Errorf("in 3.5 s without a picture: closed %d times, %d more samples", closed, len(got.samples))
 		}
-		tr.samples = nil
 		show(t, s, pipeline.Meta{Seq: 8, PTS: 500 * time.Millisecond}) // its source was still, too
-		if len(tr.samples) != 1 || !isKeyframe(tr.codec, tr.samples[0].Data) || tr.samples[0].PTS <= time.Second {
-			t.Errorf("after the pause: %d samples: %v", len(tr.samples), tr.samples[0].PTS)
+		got, _ = tr.seen()
+		if len(got.samples) != 1 || !isKeyframe(got.codec, got.samples[0].Data) || got.samples[0].PTS <= time.Second {
+			t.Errorf("after the pause: %d samples", len(got.samples))
 		}
-		if err := errors.Join(s.Close(), s.Close()); err != nil || tr.closed != 2 {
-			t.Errorf("closed %d times, %v", tr.closed, err)
+		if err := errors.Join(s.Close(), s.Close()); err != nil {
+			t.Error(err)
+		}
+		if _, closed := tr.seen(); closed != 2 {
+			t.Errorf("closed %d times", closed)
 		}
 	})
 }
