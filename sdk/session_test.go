@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -345,14 +346,36 @@ func TestCodecs(t *testing.T) {
 	}
 }
 
+// lockedLog is written to by a server and read by a test.
+type lockedLog struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func TestNoCommonCodec(t *testing.T) {
 	m := lamp()
 	m.Tracks = []sessiontest.Track{{Name: "main_video", Codecs: []string{"h264"}}}
-	srv := sessiontest.New(t, m)
+	var log lockedLog
+	srv := sessiontest.NewConfig(t, sessiontest.Config{Model: m, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	_, err := sdk.Connect(within(t), sdk.Config{Local: true, BaseURL: srv.URL(), Codecs: []string{"vp8"}})
 	const want = "connect: [NO_COMMON_CODEC] the server rejected track main_video: it knows none of the codecs offered (vp8)"
 	if message(err) != want {
 		t.Errorf("got %v, want %s", err, want)
+	}
+	if said := log.String(); !strings.Contains(said, `msg="no common codec, so nothing is sent"`) || !strings.Contains(said, "track=main_video codecs=[h264]") {
+		t.Errorf("the server says\n%s", said)
 	}
 	eventually(t, "the session is ended", func() bool { return srv.Sessions() == 0 })
 }

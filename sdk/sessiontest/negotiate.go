@@ -240,6 +240,7 @@ func (c *connection) orderCodecs(pc *webrtc.PeerConnection, mapping []trackMappi
 		}
 		usable := inOrder(negotiated(t), track.Codecs)
 		if len(usable) == 0 {
+			c.log.Warn("no common codec, so nothing is sent", "track", track.Name, "codecs", track.Codecs)
 			continue
 		}
 		if err := t.SetCodecPreferences(usable); err != nil {
