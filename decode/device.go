@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Device says where pictures are decoded: [CPU], [Auto], or a kind of hardware,
-// with which of several behind a colon, as in cuda:1 or
+// Device says where pictures are decoded: cpu, auto, or a kind of hardware such
+// as cuda. Which of several stands behind a colon, as in cuda:1 or
 // vaapi:/dev/dri/renderD128.
 type Device string
 

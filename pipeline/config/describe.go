@@ -85,7 +85,7 @@ type Texts func(name string) string
 //
 // Where Validate takes only some words for a field, its tag lists them, as in
 // `oneof:"append,fail"`; a number's tag may have its [Range]. A field is required if Validate complains of it in the
-// configuration that NewConfig returns.
+// configuration that NewConfig returns, unless the complaint ends with ", or" and another field.
 func Describe(reg *pipeline.Registry, texts Texts) *Reference {
 	d := describer{texts}
 	parts := map[string]Form{
@@ -177,26 +177,34 @@ func (d describer) settings(t pipeline.Type) []Field {
 		return nil
 	}
 	fields := d.fields(v, "")
-	for i := range fields {
-		fields[i].Required = complainsOf(cfg, fields[i].Key)
+	complaints := complaints(cfg)
+	for i, f := range fields {
+		said, ok := complaints[f.Key]
+		fields[i].Required = ok && !slices.ContainsFunc(fields, func(other Field) bool {
+			return strings.HasSuffix(said, ", or "+other.Key)
+		})
 	}
 	return fields
 }
 
-// complainsOf says that a configuration that nobody changed is wrong by that
-// field: who uses the kind has to write it.
-func complainsOf(untouched any, key string) bool {
+// complaints are what is wrong with a configuration that nobody changed, by key:
+// who uses the kind has to write it. "track: is required, or audio_track" leaves
+// the choice.
+func complaints(untouched any) map[string]string {
 	v, ok := untouched.(pipeline.Validator)
 	if !ok {
-		return false
+		return nil
 	}
 	err := v.Validate()
 	if err == nil {
-		return false
+		return nil
 	}
-	return slices.ContainsFunc(strings.Split(err.Error(), "\n"), func(line string) bool {
-		return strings.HasPrefix(line, key+": ")
-	})
+	said := make(map[string]string)
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		key, complaint, _ := strings.Cut(line, ": ")
+		said[key] = complaint
+	}
+	return said
 }
 
 // fields returns those of a struct in their order. name is that of a struct

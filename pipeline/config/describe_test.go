@@ -48,7 +48,7 @@ type everyConfig struct {
 
 func (c *everyConfig) Validate() error {
 	if c.Text == "" {
-		return errors.New("text: is required")
+		return errors.New("text: is required\nway: is required, or names")
 	}
 	return nil
 }

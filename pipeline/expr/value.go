@@ -13,7 +13,7 @@ import (
 // Value is any YAML value. Its texts are templates: what stands between {{ and
 // }} in them is computed, all else is literal. A map in it that is {file: path},
 // or {frame: true} or {frame: crop(…)} with perhaps a format and a quality,
-// becomes a [pipeline.Upload]; the outermost map is none of these.
+// is uploaded; the outermost map is none of these.
 //
 // The zero value is nil. Copies share what Check compiles.
 type Value struct {

@@ -128,7 +128,7 @@ func key(field *ast.Field, name string) string {
 
 var (
 	isKind  = regexp.MustCompile(`^(Package )?\w+ is the (stage|sink|source) that `)
-	docLink = regexp.MustCompile(`\[([\w.*]+)\]`)
+	docLink = regexp.MustCompile(`\[(\*?[A-Za-z_][\w.]*)\]`)
 )
 
 // about returns a comment as Markdown: a line for each paragraph, an empty one

@@ -19,7 +19,7 @@ package blur
 //
 // For programmers.
 type Config struct {
-	// Radius is the side of a square,
+	// Radius is the side of a square, as in sides[0] or [Config],
 	// in pixels.
 	Radius int ` + "`yaml:\"radius\"`" + `
 	// OnError says what is done.
@@ -49,7 +49,7 @@ type FileConfig struct{}
 	want := map[string]string{
 		module:                           "Blurs pictures. See Config.\n\nIt takes its time.",
 		module + ".Config":               "Config of a blur.",
-		module + ".Config.Radius":        "The side of a square, in pixels.",
+		module + ".Config.Radius":        "The side of a square, as in sides[0] or Config, in pixels.",
 		module + ".Config.OnError":       "`on_error` says what is done.",
 		module + ".Config.Width":         "Width of the picture.",
 		module + ".Config.Width2":        "Widths that are tried.",

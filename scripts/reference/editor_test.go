@@ -46,7 +46,7 @@ func TestEditor(t *testing.T) {
 		want                       []string
 	}{
 		{"a key of a sink", "configs/quickstart.yaml", quickstart, "cooldown:", "cooldwn:", []string{"Property cooldwn is not allowed."}},
-		{"a key of a kind", "configs/quickstart.yaml", quickstart, "track: source", "trak: source", []string{`Missing property "track".`, "Property trak is not allowed."}},
+		{"a key of a kind", "configs/quickstart.yaml", quickstart, "command: set_prompt", "comand: set_prompt", []string{`Missing property "command".`, "Property comand is not allowed."}},
 		{"a key of the file", "configs/quickstart.yaml", quickstart, "sinks:", "snks:", []string{`Missing property "sinks".`, "Property snks is not allowed."}},
 		{"a word", "configs/quickstart.yaml", quickstart, "edge: rise", "edge: raise", []string{`Value is not accepted. Valid values: "rise", "fall", "change", "while".`}},
 		{"a duration", "configs/quickstart.yaml", quickstart, "cooldown: 5s", "cooldown: soon", []string{"must be a duration such as 5s"}},

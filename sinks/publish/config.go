@@ -15,11 +15,11 @@ import (
 
 // Config says what is sent, and how.
 type Config struct {
-	// Track of the model that the pictures go into; none where only sound is
-	// sent.
+	// Track of the model that the pictures go into; it may be left out where only
+	// sound is sent.
 	Track string `yaml:"track"`
-	// AudioTrack of the model that the sound of audio goes into, as it came:
-	// Opus. Beside pictures it waits for them.
+	// AudioTrack is the track of the model that the sound of `audio` goes into, as
+	// it came: Opus. Beside pictures it waits for them.
 	AudioTrack string `yaml:"audio_track"`
 	// Codec to send. Where nothing is said the answer to the session's offer
 	// decides.
@@ -34,8 +34,8 @@ type Config struct {
 	Height int `yaml:"height"`
 	// Bitrate that is aimed at; the connection may bring it down for a while.
 	Bitrate config.Bitrate `yaml:"bitrate"`
-	// Repeat is how long the last picture is sent again, FPS times a second, when
-	// no other comes; 0 does not.
+	// Repeat is how long the last picture is sent again, at the rate of `fps`,
+	// when no other comes; 0 does not.
 	Repeat config.Duration `yaml:"repeat"`
 	// Idle is how long nothing may come before the tracks are given back, for
 	// others to publish on; 0 keeps them. What comes next claims them again.

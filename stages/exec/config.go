@@ -55,8 +55,8 @@ type Config struct {
 	// CPUs is how many of the machine's processors the program may use; 0 is all
 	// that reactorpipe may.
 	CPUs int `yaml:"cpus" range:"0.."`
-	// Watch starts the program again whenever one of the files that Command
-	// names is saved.
+	// Watch starts the program again whenever one of the files that its
+	// command names is saved.
 	Watch bool `yaml:"watch"`
 }
 
