@@ -33,11 +33,11 @@ sources: {cam: {track: main_video}}
 sinks:
 - name: steer
   type: command
-  when: frame.seq % 60 == 59
-  config: {command: set_brightness, data: {brightness: "{{ frame.seq % 120 == 59 ? 0.5 : 1.0 }}"}}
+  when: frame.seq % 60 >= 50
+  config: {command: set_brightness, data: {brightness: "{{ frame.seq % 120 < 60 ? 0.5 : 1.0 }}"}}
 - name: idle
   type: command
-  when: frame.seq % 60 == 29 and frame.seq > 60
+  when: frame.seq > 60 and frame.seq % 60 >= 20 and frame.seq % 60 < 40
   config: {command: set_caption, data: {caption: ""}}
 - {name: lines, type: jsonl, config: {path: DIR/lines.jsonl}}
 `, "URL", model.URL()))

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sinks/command"
 )
@@ -30,7 +33,83 @@ func TestSink(t *testing.T) {
 		Env:   pipeline.Env{Session: &model{CommandLedger: pipeline.NewLedger(10)}},
 		Check: func(cfg any) error { return cfg.(*command.Config).Data.Check(&expr.Scope{}) },
 	})
+	t.Run("with pictures", func(t *testing.T) {
+		pipetest.Sink(t, pipetest.Case{
+			Register: command.Register, Kind: "command", Config: "{command: set_image, data: {image: {frame: 'crop(0, 0, 10, 10)'}}}",
+			Env: pipeline.Env{Session: &model{CommandLedger: pipeline.NewLedger(10)}}, Live: mat.Live,
+			Check: func(cfg any) error { return cfg.(*command.Config).Data.Check(&expr.Scope{}) },
+		})
+	})
 }
+
+// Whatever is wrong with a decision, or with the model, has an outcome of its own.
+func TestTrouble(t *testing.T) {
+	refuse := func(context.Context, map[string]any) (pipeline.Reply, error) {
+		return pipeline.Reply{}, &pipeline.Refused{Command: "set_prompt", Code: "command_error", Reason: "never"}
+	}
+	tests := []struct {
+		name   string
+		data   string
+		answer func(context.Context, map[string]any) (pipeline.Reply, error)
+		jump   time.Duration // of the clock, while a decision waits
+		want   []string      // outcomes that were counted
+		err    string        // of writing
+	}{
+		{"a model that refuses everything", "x", refuse, 0, []string{"commands_refused_total 3"}, ""},
+		{"a model that answers after ten seconds", "x", func(context.Context, map[string]any) (pipeline.Reply, error) {
+			<-time.After(10*time.Second - time.Millisecond)
+			return pipeline.Reply{}, nil
+		}, 0, []string{"commands_sent_total 2", "commands_superseded_total 1"}, ""},
+		{"a model that never answers", "x", never, 0, []string{"commands_failed_total 2", "commands_superseded_total 1"}, ""},
+		{"not a number", `{{ float("NaN") }}`, nil, 0, nil, `prompt: float("NaN"): the result is not a finite number`},
+		{"null", "{{ nil }}", nil, 0, []string{"absent_total 3"}, ""},
+		{"more than a megabyte", `{{ repeat("x", 600000) }}{{ repeat("x", 600000) }}`, nil, 0, nil, `prompt: {{ repeat("x", 600000) }}{{ repeat("x", 600000) }}: the text is longer than 1 MiB`},
+		{"a clock that is set forward", "x", unreadyAlways, time.Hour, []string{"commands_expired_total 1", "commands_superseded_total 2"}, ""},
+		{"a clock that is set back", "x", unreadyAlways, -time.Hour, []string{"commands_failed_total 1", "commands_superseded_total 2"}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var counted pipetest.Counters
+			m := &model{answer: tt.answer}
+			change := func(c *command.Config) { c.Data = value(t, map[string]any{"prompt": tt.data}) }
+			clock := new(jumping)
+			playWith(t, pipeline.Env{Metrics: &counted, Clock: clock}, change, m, func(s *script) {
+				for range 3 {
+					s.seq++
+					err := s.sink.Write(t.Context(), people(s.seq, 1))
+					if got := fmt.Sprint(err); err != nil && got != tt.err {
+						s.Errorf("write: %s, want %s", got, tt.err)
+					}
+					s.wait(time.Millisecond)
+				}
+				clock.jump(tt.jump)
+				s.wait(time.Minute)
+			})
+			var got []string
+			for name, n := range counted.All() {
+				got = append(got, fmt.Sprint(name, " ", n))
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(got, tt.want); diff != "" {
+				t.Errorf("counted: %s", diff)
+			}
+		})
+	}
+}
+
+func unreadyAlways(context.Context, map[string]any) (pipeline.Reply, error) {
+	return pipeline.Reply{}, pipeline.ErrNotReady
+}
+
+// jumping is a clock whose time can be set.
+type jumping struct {
+	pipeline.SystemClock
+	by atomic.Int64
+}
+
+func (c *jumping) Now() time.Time { return time.Now().Add(time.Duration(c.by.Load())).Round(0) }
+
+func (c *jumping) jump(by time.Duration) { c.by.Add(int64(by)) }
 
 // model is a session with a model that answers as it is told.
 type model struct {
@@ -87,7 +166,10 @@ func playWith(t *testing.T, env pipeline.Env, change func(*command.Config), m *m
 		change(&cfg)
 		m.CommandLedger = pipeline.NewLedger(100)
 		var log bytes.Buffer
-		env.Name, env.Session, env.Clock = "steer", m, pipeline.SystemClock{}
+		env.Name, env.Session = "steer", m
+		if env.Clock == nil {
+			env.Clock = pipeline.SystemClock{}
+		}
 		env.Log = slog.New(slog.NewTextHandler(&log, nil))
 		sink, err := command.New(env, cfg)
 		if err != nil {
