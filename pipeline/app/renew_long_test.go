@@ -52,6 +52,9 @@ func TestRenewForMinutes(t *testing.T) {
 					t.Errorf("gap %s, want at most %s", gap[1], bar)
 				}
 			}
+			if t.Failed() {
+				t.Log(v.err.String())
+			}
 			wantSetAgain(t, commands, sessions)
 			wantUnbroken(t, filepath.Join(dir, "events.jsonl"), filepath.Join(dir, "video.mp4"))
 		})

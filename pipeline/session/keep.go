@@ -150,6 +150,11 @@ const (
 	longBriefPause  = 30 * time.Second
 )
 
+// roomPause is the first pause before the life that follows one which is over is
+// tried again: a server needs a moment until the place of that is free, and the
+// picture stands meanwhile.
+const roomPause = 50 * time.Millisecond
+
 // after makes the life that follows l, which is over, trying again for as long
 // as the file says.
 func (k *keeper) after(ctx context.Context, l *life, planned bool) (*life, error) {
@@ -163,7 +168,7 @@ func (k *keeper) after(ctx context.Context, l *life, planned bool) (*life, error
 		}
 	}
 	begun := k.cfg.Clock.Now()
-	for pause := firstPause; ; pause = min(2*pause, longPause) {
+	for pause := roomPause; ; pause = min(2*pause, longPause) {
 		next, err := k.begin(ctx)
 		if err == nil {
 			return next, nil
