@@ -206,7 +206,7 @@ func TestUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	here := filepath.Join(t.TempDir(), "reactorpipe.service")
-	if err := os.WriteFile(here, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/reactorpipe", program)), 0o600); err != nil {
+	if err := os.WriteFile(here, []byte(strings.ReplaceAll(string(text), "ExecStart=reactorpipe", "ExecStart="+program)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.CommandContext(t.Context(), verify, "verify", "--man=no", here).CombinedOutput()
