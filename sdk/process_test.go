@@ -24,7 +24,7 @@ import (
 // obeyed and leave. Everything else it finds in its environment.
 type errand struct {
 	BaseURL, Token string
-	TURN           string // the URL of the only ICE server, "" for none
+	ICE            string // the URL of the only ICE server, "" for none
 }
 
 // errandVariable carries the errand into the process.
@@ -44,8 +44,10 @@ func TestErrand(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := Config{Model: "acme/m", BaseURL: e.BaseURL, Token: e.Token}
-	if e.TURN != "" {
-		cfg.ICEServers = []ICEServer{{URLs: []string{e.TURN}, Username: "user", Password: turnPassword}}
+	if strings.HasPrefix(e.ICE, "stun:") {
+		cfg.ICEServers = []ICEServer{{URLs: []string{e.ICE}}}
+	} else if e.ICE != "" {
+		cfg.ICEServers = []ICEServer{{URLs: []string{e.ICE}, Username: "user", Password: turnPassword}}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -162,7 +164,7 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			far := newFarSide(t, "127.0.0.1", strings.HasPrefix(tt.url, "https:"))
-			path := send(t, errand{BaseURL: tt.url, Token: far.model.Token(), TURN: tt.turn}, nil,
+			path := send(t, errand{BaseURL: tt.url, Token: far.model.Token(), ICE: tt.turn}, nil,
 				[]string{tt.env + "=" + far.proxy.url.String(), "SSL_CERT_FILE=" + far.cert.file})
 			if tunnels := far.proxy.tunnels.Load() > 0; tunnels != tt.tunnels {
 				t.Errorf("tunnels: %v", tunnels)

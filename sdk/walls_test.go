@@ -2,13 +2,17 @@ package sdk
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
+	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
@@ -76,7 +80,7 @@ func TestBehindWalls(t *testing.T) {
 			for _, v := range tt.env {
 				env = append(env, strings.NewReplacer("@HOST", n.outside, "@PROXY", f.proxy.url.String()).Replace(v))
 			}
-			got := send(t, errand{BaseURL: base, Token: f.model.Token(), TURN: tt.turn(f)}, []string{"ip", "netns", "exec", n.name}, env)
+			got := send(t, errand{BaseURL: base, Token: f.model.Token(), ICE: tt.turn(f)}, []string{"ip", "netns", "exec", n.name}, env)
 			if got != tt.want {
 				t.Errorf("media came by %q, want %q", got, tt.want)
 			}
@@ -85,6 +89,86 @@ func TestBehindWalls(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBehindNAT: a client gets through that the server does not see as it sees
+// itself, however late its STUN server tells it.
+func TestBehindNAT(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		walled bool // only answers come in to the server: it has to know whom to ask
+		stun   bool
+	}{
+		{"no STUN server", false, false},
+		{"a slow STUN server", false, true},
+		{"a slow STUN server, and a server behind a wall", true, true},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n := newNamespace(t, 4+i)
+			inside := n.behindNAT(t)
+			srv := sessiontest.NewConfig(t, sessiontest.Config{Model: lamp(), Addr: n.outside + ":0"})
+			stun, asked := startSlowSTUN(t, n.outside)
+			if _, port, err := net.SplitHostPort(stun); tt.walled && err == nil {
+				n.nft(t, "add set inet wall spoken { type inet_service ; flags dynamic ; }",
+					"add chain inet wall from { type filter hook prerouting priority 0 ; }",
+					"add chain inet wall through { type filter hook forward priority 0 ; }",
+					"add rule inet wall from iifname far meta l4proto udp add @spoken { udp sport }",
+					"add rule inet wall through oifname far udp dport "+port+" accept",
+					"add rule inet wall through oifname far udp dport @spoken accept",
+					"add rule inet wall through oifname far meta l4proto udp counter drop",
+				)
+			}
+			e := errand{BaseURL: srv.URL(), Token: srv.Token()}
+			if tt.stun {
+				e.ICE = "stun:" + stun
+			}
+			path := send(t, e, []string{"ip", "netns", "exec", inside}, nil)
+			if tt.stun && asked.Load() == 0 {
+				t.Error("nobody asked the STUN server")
+			}
+			if tt.walled && n.dropped(t) == 0 {
+				t.Error("the wall stopped nothing")
+			}
+			t.Logf("media came by %s", path)
+		})
+	}
+}
+
+// slowness is how late the STUN server answers.
+const slowness = 300 * time.Millisecond
+
+// startSlowSTUN answers requests for a client's address (RFC 8489 section 6.3.1).
+func startSlowSTUN(t *testing.T, host string) (addr string, asked *atomic.Int32) {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(host)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	asked = &atomic.Int32{}
+	go func() {
+		for {
+			request := make([]byte, receiveMTU)
+			n, from, err := conn.ReadFromUDPAddrPort(request)
+			if err != nil {
+				return
+			}
+			if n < 20 || request[0] != 0 || request[1] != 1 {
+				continue
+			}
+			asked.Add(1)
+			answer := append([]byte{1, 1, 0, 12}, request[4:20]...)
+			answer = append(answer, 0, 0x20, 0, 8, 0, 1) // XOR-MAPPED-ADDRESS, IPv4
+			answer = binary.BigEndian.AppendUint16(answer, from.Port()^0x2112)
+			for i, b := range from.Addr().As4() {
+				answer = append(answer, b^request[4+i])
+			}
+			time.AfterFunc(slowness, func() { _, _ = conn.WriteToUDPAddrPort(answer, from) })
+		}
+	}()
+	return conn.LocalAddr().String(), asked
 }
 
 func rules(r ...string) func(*farSide) []string { return func(*farSide) []string { return r } }
@@ -104,8 +188,8 @@ func newNamespace(t *testing.T, i int) *namespace {
 		}
 	}
 	pid := os.Getpid()
-	net := fmt.Sprintf("10.%d.%d.", 200+pid>>6%50, pid%64*4+i)
-	n := &namespace{name: fmt.Sprintf("reactorpipe-%d-%d", pid, i), outside: net + "1"}
+	subnet := fmt.Sprintf("10.%d.%d.", 200+pid>>5%50, pid%32*8+i)
+	n := &namespace{name: fmt.Sprintf("reactorpipe-%d-%d", pid, i), outside: subnet + "1"}
 	cable := fmt.Sprintf("rp%d%c", pid%10_000_000, 'a'+i)
 	if out, err := exec.CommandContext(t.Context(), "ip", "netns", "add", n.name).CombinedOutput(); err != nil {
 		t.Skipf("no network behind a wall: no namespaces here, which take root: %s", out)
@@ -120,7 +204,7 @@ func newNamespace(t *testing.T, i int) *namespace {
 		"link add " + cable + " type veth peer name far netns " + n.name,
 		"addr add " + n.outside + "/30 dev " + cable,
 		"link set " + cable + " up",
-		"-n " + n.name + " addr add " + net + "2/30 dev far",
+		"-n " + n.name + " addr add " + subnet + "2/30 dev far",
 		"-n " + n.name + " link set far up",
 		"-n " + n.name + " link set lo up",
 	} {
@@ -131,6 +215,36 @@ func newNamespace(t *testing.T, i int) *namespace {
 		"add chain inet wall out { type filter hook output priority 0 ; }",
 	)
 	return n
+}
+
+// behindNAT is a namespace behind another, which gives its own address to what it
+// lets through. The test is skipped where that is not allowed.
+func (n *namespace) behindNAT(t *testing.T) (inside string) {
+	t.Helper()
+	inside = n.name + "-nat"
+	const forward = "/proc/sys/net/ipv4/ip_forward"
+	if out, err := exec.CommandContext(t.Context(), "ip", "netns", "exec", n.name, "sh", "-c", "echo 1 > "+forward).CombinedOutput(); err != nil {
+		t.Skipf("no network behind a NAT: packets are not forwarded here: %s", out)
+	}
+	run(t, "ip", "netns", "add", inside)
+	t.Cleanup(func() {
+		if out, err := exec.Command("ip", "netns", "delete", inside).CombinedOutput(); err != nil { //nolint:noctx // the test's is over
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	for _, line := range []string{
+		"-n " + n.name + " link add near type veth peer name far netns " + inside,
+		"-n " + n.name + " addr add 192.168.77.1/30 dev near",
+		"-n " + n.name + " link set near up",
+		"-n " + inside + " addr add 192.168.77.2/30 dev far",
+		"-n " + inside + " link set far up",
+		"-n " + inside + " link set lo up",
+		"-n " + inside + " route add default via 192.168.77.1",
+	} {
+		run(t, "ip", strings.Fields(line)...)
+	}
+	n.nft(t, "add chain inet wall nat { type nat hook postrouting priority 100 ; }", "add rule inet wall nat oifname far masquerade")
+	return inside
 }
 
 // nft builds the wall.
