@@ -93,6 +93,9 @@ func TestEveryAnswerMayBeNonsense(t *testing.T) {
 			continue // its answer is not read
 		}
 		for name, body := range bodies {
+			if Raced && name == "enormous" && h.name != "get session" {
+				continue
+			}
 			t.Run(h.name+" "+name, func(t *testing.T) {
 				inProvisionedCloud(t, func(t *testing.T, w *world) {
 					w.srv.Fail(h.route, sessiontest.Fault{Status: 200, Body: body})

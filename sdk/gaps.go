@@ -59,9 +59,10 @@ func (g *gaps) skip(before, seq uint32, now time.Time) bool {
 	return g.opened || overtaken
 }
 
-// hurry makes due what was not asked for yet, which are the last ones.
+// hurry makes due what was not asked for yet, which are the last ones. Those before
+// what is due are due too.
 func (g *gaps) hurry(now time.Time) {
-	for i := len(g.missing) - 1; i >= 0 && g.missing[i].asked == 0; i-- {
+	for i := len(g.missing) - 1; i >= 0 && g.missing[i].asked == 0 && g.missing[i].next.After(now); i-- {
 		g.missing[i].next = now
 	}
 }

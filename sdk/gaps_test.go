@@ -130,7 +130,7 @@ func TestGapsAreSaid(t *testing.T) {
 // TestGapsAreBounded: a link that loses all but every other packet.
 func TestGapsAreBounded(t *testing.T) {
 	i := inbound{repairs: true}
-	for n := range 4 * repairDepth {
+	for n := range repairDepth + 200 {
 		i.packet(numbered(uint16(2*n), 0), "vp8", 1, time.Unix(0, 0))
 	}
 	if all, _ := i.wanted(time.Unix(1, 0)); len(all) != repairDepth {

@@ -10,6 +10,9 @@ import (
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
+// silence is how long a model shows nothing.
+var silence = map[bool]time.Duration{false: 10 * time.Minute, true: time.Minute}[Raced]
+
 // TestOutages takes away one thing after the other for a while. What is noticed
 // is mended; the session stays.
 func TestOutages(t *testing.T) {
@@ -46,7 +49,7 @@ func TestOutages(t *testing.T) {
 		}, true, "data channel closed by the server"},
 		{"the picture", func(_ *testing.T, w *world, _ *Session) {
 			w.srv.Show(sessiontest.Stopped)
-			pass(10 * time.Minute)
+			pass(silence)
 			w.srv.Show(sessiontest.Live)
 		}, false, ""},
 	}

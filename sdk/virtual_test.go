@@ -31,6 +31,7 @@ func inCloud(t *testing.T, test func(*testing.T, *world)) {
 
 func bubble(t *testing.T, local bool, cfg sessiontest.Config, test func(*testing.T, *world)) {
 	t.Helper()
+	t.Parallel() // a bubble keeps one core busy
 	synctest.Test(t, func(t *testing.T) {
 		m, err := sessiontest.NewMemory()
 		if err != nil {

@@ -40,8 +40,14 @@ const (
 
 var errNetworkClosed = errors.New("the network in memory is closed")
 
+// building is held while hosts are made: pion numbers them in a variable of its own
+// that nothing guards.
+var building sync.Mutex
+
 // NewMemory builds the network. Close it behind the server and all clients.
 func NewMemory() (*Memory, error) {
+	building.Lock()
+	defer building.Unlock()
 	m := &Memory{inbox: make(chan net.Conn), closing: make(chan struct{}, 1), done: make(chan struct{}), conns: map[net.Conn]bool{}}
 	var err error
 	if m.router, err = vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.9.0.0/24", LoggerFactory: logging.NewDefaultLoggerFactory()}); err != nil {
