@@ -59,6 +59,23 @@ func (s *speech) check(t *testing.T, secrets ...string) {
 	}
 }
 
+func TestHide(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, secret, text, want string }{
+		{"a key", "rk_0123456789", "bad key xrk_0123456789x", "bad key x***x"},
+		{"a short key by itself", "k", `bad key "k", k and Bearer k`, `bad key "***", *** and Bearer ***`},
+		{"a short key within words", "k", "unknown key, take another", "unknown key, take another"},
+		{"a short key that is no word", "k=", "bad k=1", "bad ***1"},
+		{"no key", "", "bad key", "bad key"},
+		{"what is no text", "\xff", "bad \xff", "bad ***"},
+	}
+	for _, tt := range tests {
+		if got := hide(tt.text, tt.secret); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestNoSecretIsSaid lets every call fail with a server that repeats all that it
 // was sent, and greps what comes of it.
 func TestNoSecretIsSaid(t *testing.T) {

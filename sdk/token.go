@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -158,15 +159,30 @@ func (t *tokens) saw(secret string) {
 	t.seen = append(t.seen, secret)
 }
 
+// shortSecret is the length in bytes below which a secret is likely to be a part of
+// other words.
+const shortSecret = 8
+
 // redact removes the key and every token seen from a text: a server may repeat
-// what it was sent.
+// what it was sent. A short one is removed where it stands by itself.
 func (t *tokens) redact(s string) string {
 	t.seenMu.Lock()
 	defer t.seenMu.Unlock()
 	for _, secret := range t.seen {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "***")
-		}
+		s = hide(s, secret)
 	}
 	return s
 }
+
+func hide(s, secret string) string {
+	if secret == "" {
+		return s
+	}
+	if len(secret) >= shortSecret || !letters.MatchString(secret) {
+		return strings.ReplaceAll(s, secret, "***")
+	}
+	return regexp.MustCompile(`\b`+secret+`\b`).ReplaceAllLiteralString(s, "***")
+}
+
+// letters are what words are of.
+var letters = regexp.MustCompile(`^\w+$`)
