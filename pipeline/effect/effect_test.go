@@ -220,7 +220,7 @@ func (p *performance) picture(n int) {
 
 // commands is how many are sent in front of each scene: `go test ./pipeline/effect
 // -commands 200` is the long form.
-var commands = flag.Int("commands", 50, "commands in front of each scene")
+var commands = flag.Int("commands", 20, "commands in front of each scene")
 
 // At least 95 % of the commands are found within one frame of where their effect
 // is.

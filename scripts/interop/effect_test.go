@@ -44,14 +44,16 @@ func TestEffects(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d effects are right to the frame, %d false alarms of %d", right, sent, alarms, silent)
-	least := 95 * sent
+	least, most := 95*sent, 2*silent
 	if *effects < 20 {
-		least = 1 // a machine that stands still for a moment may cost one
+		// A machine that stands still for a moment may cost one or the other, and
+		// bring the effect of one command close to another.
+		least, most = 1, 100*silent
 	}
 	if sent < *effects || right*100 < least {
 		t.Errorf("%d of %d effects are right to the frame, want 95 %% of %d", right, sent, *effects)
 	}
-	if silent < *effects || alarms*100 > 2*silent {
+	if silent < *effects || alarms*100 > most {
 		t.Errorf("%d of %d commands without effect were taken for ones with, want 2 %% of %d at most", alarms, silent, *effects)
 	}
 }
