@@ -22,12 +22,18 @@ import (
 // adminURL waits for the admin port of v and returns its address.
 func adminURL(t *testing.T, v *invocation) string {
 	t.Helper()
+	return adminIn(t, &v.err)
+}
+
+// adminIn waits for the address in a log.
+func adminIn(t *testing.T, log *screenshot) string {
+	t.Helper()
 	pattern := regexp.MustCompile(`msg="admin port ready" url=(http://\S+)/readyz`)
 	var found []string
 	eventually(t, func() bool {
-		found = pattern.FindStringSubmatch(v.err.String())
+		found = pattern.FindStringSubmatch(log.String())
 		return found != nil
-	}, func() string { return "no admin port in:\n" + v.err.String() })
+	}, func() string { return "no admin port in:\n" + log.String() })
 	return found[1]
 }
 

@@ -92,6 +92,7 @@ func pagesOf(c *cobra.Command, folder string) []string {
 
 // Every command that help lists has a page, which man can show.
 func TestMan(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "man1")
 	var v invocation
 	if code := v.main(t, "man", folder); code != exitDone {

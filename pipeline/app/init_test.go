@@ -23,6 +23,7 @@ func initialised(t *testing.T, flags ...string) (path string, v *invocation) {
 
 // What init writes runs as it is: simulated, with a test pattern or a clip.
 func TestInitRuns(t *testing.T) {
+	t.Parallel()
 	out := t.TempDir()
 	tests := []struct {
 		name  string
@@ -62,6 +63,7 @@ func TestInitRuns(t *testing.T) {
 // From a live model come its tracks, and its commands and messages ready to be
 // uncommented: the model takes them as they are.
 func TestInitFromALiveModel(t *testing.T) {
+	t.Parallel()
 	model := serve(t)
 	path, v := initialised(t, "--url", model.URL())
 	if v.err.String() != "" {

@@ -67,12 +67,14 @@ sinks:
     type: command
     from: cam
     session: steered
-    when: frame.seq == 3
+    when: frame.seq >= 3
     config: {command: set_brightness, data: {brightness: 0.5}}
   - {name: away, type: discard, from: other}
 `))
 	var v invocation
-	if code := v.main(t, "run", path, "--frames", "30"); code != exitDone {
+	stop := v.start(t, "run", path)
+	eventually(t, func() bool { return toSteered.Load() > 0 }, v.err.String)
+	if code := stop(); code != exitDone {
 		t.Fatalf("exit %d:\n%s", code, v.err.String())
 	}
 	ledger, err := os.ReadFile(filepath.Join(filepath.Dir(path), "steer.jsonl"))

@@ -55,7 +55,7 @@ func TestRenewForMinutes(t *testing.T) {
 			if t.Failed() {
 				t.Log(v.err.String())
 			}
-			wantSetAgain(t, commands, sessions)
+			wantSetAgain(t, commands)
 			wantUnbroken(t, filepath.Join(dir, "events.jsonl"), filepath.Join(dir, "video.mp4"))
 		})
 	}

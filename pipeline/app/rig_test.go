@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -32,7 +34,20 @@ func TestMain(m *testing.M) {
 	}
 	ffmpeg.Silence()
 	cv.OneThread()
+	waitBesideEachOther()
 	goleak.VerifyTestMain(m)
+}
+
+// waitBesideEachOther has more tests run at a time than there are processors:
+// they wait for pictures in real time, lost connections and other programs more
+// than they work. -parallel says otherwise.
+func waitBesideEachOther() {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if parallel := flag.Lookup("test.parallel").Value; !said && runtime.GOMAXPROCS(0) < 4 {
+		_ = parallel.Set("4") // a number
+	}
 }
 
 func registry() *pipeline.Registry {

@@ -59,7 +59,7 @@ install -m 755 /mnt/test/program /usr/local/bin/reactorpipe
 install -d /etc/reactorpipe/pipelines /etc/systemd/system/reactorpipe.service.d
 install -m 600 /mnt/test/key /etc/reactorpipe/api_key
 install -m 644 /mnt/test/street.mp4 /mnt/test/p.yaml /etc/reactorpipe/pipelines/
-printf '[Service]\nEnvironment=REACTORPIPE_TEST_PROGRAM=1\nWatchdogSec=2\nRestartSec=100ms\nStandardError=append:/mnt/test/log\n' >/etc/systemd/system/reactorpipe.service.d/test.conf
+printf '[Service]\nEnvironment=REACTORPIPE_TEST_PROGRAM=1\nWatchdogSec=5\nRestartSec=100ms\nStandardError=append:/mnt/test/log\n' >/etc/systemd/system/reactorpipe.service.d/test.conf
 systemctl daemon-reload
 show() { systemctl show reactorpipe -P "$1"; }
 until_is() { for _ in {1..600}; do [[ $(show "$1") != "$2" ]] || return 0; sleep 0.1; done; echo "$1 is $(show "$1"), not $2"; }
@@ -74,6 +74,8 @@ grep -q '"stream":"cam"' /var/lib/reactorpipe/l.jsonl && echo "written to /var/l
 sed -i 's/radius: 3/radius: 5/' /etc/reactorpipe/pipelines/p.yaml
 first=$(show MainPID)
 systemctl reload reactorpipe
+for _ in {1..600}; do ! grep -q '"msg":"reloaded"' /mnt/test/log || break; sleep 0.1; done
+until_is ActiveState active
 [[ $(show MainPID) == "$first" ]] && echo "reloaded: $(show ActiveState)"
 
 kill -STOP "$first"
@@ -134,7 +136,7 @@ func TestServiceUnderSystemd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
 	// A folder of its own in the tree of control groups keeps it from others.
 	group := "/sys/fs/cgroup/systemd/" + filepath.Base(filepath.Dir(dir))

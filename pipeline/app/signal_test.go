@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
 // process is the program in a process of its own.
@@ -89,22 +91,28 @@ func TestSIGTERM(t *testing.T) {
 	}
 }
 
-// After SIGKILL a recording plays, but for its last second.
+// After SIGKILL a recording plays, but for its last second. What still waits for
+// the encoder is no part of it: so the model falls silent first.
 func TestSIGKILL(t *testing.T) {
 	t.Parallel()
 	const fps = 30 // of the model's clip
 	srv := serve(t)
 	path := write(t, "p.yaml", strings.ReplaceAll(recording, "URL", srv.URL()))
-	p := spawn(t, "run", path, "--admin", "off")
-	lines := filepath.Join(filepath.Dir(path), "l.jsonl")
-	written := func() int {
-		text, _ := os.ReadFile(lines) // it may not be there yet
-		return strings.Count(string(text), "\n")
+	p := spawn(t, "run", path, "--admin", "127.0.0.1:0")
+	c := newClient(t, adminIn(t, &p.err))
+	written := func() (frames float64, all bool) {
+		v := c.until(t, "p", phaseRunning)
+		nodes := v["nodes"].([]any)
+		came, out := at(t, nodes[0], "out").(float64), at(t, nodes[1], "out").(float64)
+		return out, v["media"] == string(mediaIdle) && came == out
 	}
-	eventually(t, func() bool { return written() > 3*fps }, func() string { return p.err.String() })
+	eventually(t, func() bool { n, _ := written(); return n > 2*fps }, p.err.String)
+	srv.Show(sessiontest.Stopped)
+	eventually(t, func() bool { _, all := written(); return all }, p.err.String)
+	n, _ := written()
 	p.end(t, syscall.SIGKILL)
 	shown, err := pictures(t, filepath.Join(filepath.Dir(path), "v.mp4"))
-	if least := written() - fps; shown < least {
+	if least := int(n) - fps; shown < least {
 		t.Errorf("%d pictures play (%v), want %d at least", shown, err, least)
 	}
 }

@@ -25,6 +25,7 @@ import (
 // What a model sounds like is recorded with its picture, as it comes or encoded
 // anew: here the beat of the simulator.
 func TestSoundIsRecorded(t *testing.T) {
+	t.Parallel()
 	file := write(t, "p.yaml", `
 session: {sim: {width: 64, height: 64}}
 sources: {cam: {track: main_video, audio: main_audio}}
@@ -71,6 +72,7 @@ func loudest(t *testing.T, path string) (loud int16) {
 
 // The sound of a file goes into a model, as packets of 20 ms, in its time.
 func TestSoundIsPublished(t *testing.T) {
+	t.Parallel()
 	heard := &published{enough: make(chan struct{})}
 	srv := serve(t, func(c *sessiontest.Config) {
 		c.Model.Tracks = append(c.Model.Tracks, sessiontest.Track{Name: "mic", Kind: sessiontest.Audio, Direction: sessiontest.SendOnly})

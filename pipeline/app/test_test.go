@@ -16,6 +16,7 @@ import (
 
 // The example's tests pass, in a process of their own as users run them.
 func TestTestedExample(t *testing.T) {
+	t.Parallel()
 	out, code := runProgram(t, "test", "-v", "../../examples/tested")
 	if code != exitDone {
 		t.Fatalf("exit %d:\n%s", code, out)
@@ -195,6 +196,7 @@ func TestTestFormats(t *testing.T) {
 
 // A test that real time does not bring to its end is given up.
 func TestTestTimeout(t *testing.T) {
+	t.Parallel()
 	out, code := runProgram(t, "test", "--timeout", "1ms", "../../examples/tested")
 	if code != exitFailed || !strings.Contains(out, "not over after 1ms of real time") {
 		t.Errorf("exit %d:\n%s", code, out)

@@ -46,6 +46,7 @@ func lastLine(text string) string {
 
 // Trouble at the start: what is said last, and the exit code.
 func TestTroubleAtTheStart(t *testing.T) {
+	t.Parallel()
 	model := func(t *testing.T) string { return serve(t).URL() }
 	cloud := serve(t, func(c *sessiontest.Config) { c.APIKey = "right" })
 	inCloud := func(key string) map[string]string {
@@ -289,6 +290,7 @@ sinks: [{name: lines, type: jsonl, config: {path: DIR/lines.jsonl}}]
 // A full disk pauses what is written to it; the line goes on, and what was
 // written before is whole.
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	disk := tinyDisk(t, 400<<10)
 	path := write(t, "p.yaml", `
 name: p
@@ -315,6 +317,7 @@ sinks:
 
 // Lines wait for room; those that found none are not lost in silence.
 func TestDiskFullOfLines(t *testing.T) {
+	t.Parallel()
 	disk := tinyDisk(t, 0)
 	path := write(t, "p.yaml", `
 name: p
@@ -352,6 +355,7 @@ func tinyDisk(t *testing.T, room int) string {
 
 // The port of a model is as taken as any.
 func TestSimPortTaken(t *testing.T) {
+	t.Parallel()
 	port := takenPort(t)
 	var v invocation
 	if code := v.main(t, "sim", "--addr", port); code != exitFailed {
