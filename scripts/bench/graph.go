@@ -22,19 +22,7 @@ import (
 func graphBench() bench {
 	return bench{
 		name: "graph", title: "the graph's own cost, metrics on",
-		run: func(ctx context.Context, h *harness) ([]row, error) {
-			var rows []row
-			for _, part := range []func(context.Context, *harness) ([]row, error){
-				hotLoop, tracedLoop, slowestStage, asyncStage, reloadedStage,
-			} {
-				more, err := part(ctx, h)
-				if err != nil {
-					return nil, err
-				}
-				rows = append(rows, more...)
-			}
-			return rows, nil
-		},
+		run: inTurn(hotLoop, tracedLoop, slowestStage, asyncStage, reloadedStage),
 	}
 }
 
@@ -246,24 +234,14 @@ type measured struct {
 func run(ctx context.Context, s shape, frames int) (measured, error) {
 	var m measured
 	reached := make(chan struct{})
-	half := sync.OnceFunc(func() { close(reached) })
-	live := s.fps > 0
 	cfg := graph.Config{Spec: s.spec(1), Metrics: prometheus.NewRegistry(), MaxFrames: uint64(frames)}
 	if s.traced {
 		cfg.OnTrace = func(*pipeline.Trace) {}
 	}
-	if live {
+	if s.fps > 0 {
 		// Frames that are refused do not count there, but here they do.
 		cfg.MaxFrames, cfg.Spec.Sources[0].Config = 0, &stillConfig{FPS: s.fps, Frames: frames}
-		cfg.OnWrite = func(sink string, f *pipeline.Frame, at time.Time) {
-			if sink != "nowhere0" {
-				return
-			}
-			m.latencies = append(m.latencies, at.Sub(f.Arrival))
-			if f.Seq >= uint64(frames)/2 {
-				half()
-			}
-		}
+		cfg.OnWrite = m.look(uint64(frames)/2, sync.OnceFunc(func() { close(reached) }))
 	}
 	g, err := graph.Build(cfg)
 	if err != nil {
@@ -271,32 +249,58 @@ func run(ctx context.Context, s shape, frames int) (measured, error) {
 	}
 	reloaded := make(chan error, 1)
 	if s.reload {
-		go func() {
-			defer close(reloaded)
-			select {
-			case <-reached:
-			case <-ctx.Done():
-				return
-			}
-			begun := time.Now()
-			next := s.spec(2)
-			next.Sources = cfg.Spec.Sources
-			_, err := g.Reload(ctx, next)
-			m.reload = time.Since(begun)
-			reloaded <- err
-		}()
+		next := s.spec(2)
+		next.Sources = cfg.Spec.Sources
+		go func() { reloaded <- m.change(ctx, g, next, reached) }()
 	}
+	if err = m.time(ctx, g); s.reload && err == nil {
+		err = <-reloaded
+	}
+	m.count(g.Stats())
+	return m, errors.Join(err, ctx.Err())
+}
+
+// look notes the latencies of the first sink, and tells of a frame that is half
+// the way.
+func (m *measured) look(middle uint64, half func()) func(sink string, f *pipeline.Frame, at time.Time) {
+	return func(sink string, f *pipeline.Frame, at time.Time) {
+		if sink != "nowhere0" {
+			return
+		}
+		m.latencies = append(m.latencies, at.Sub(f.Arrival))
+		if f.Seq >= middle {
+			half()
+		}
+	}
+}
+
+// change puts another version in the graph's place once that is wanted.
+func (m *measured) change(ctx context.Context, g *graph.Graph, next *config.Spec, wanted <-chan struct{}) error {
+	select {
+	case <-wanted:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	begun := time.Now()
+	_, err := g.Reload(ctx, next)
+	m.reload = time.Since(begun)
+	return err
+}
+
+// time runs the graph to its end.
+func (m *measured) time(ctx context.Context, g *graph.Graph) error {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	cpu, begun := usedCPU(), time.Now()
-	err = g.Run(ctx)
+	err := g.Run(ctx)
 	m.took, m.cpu = time.Since(begun), usedCPU()-cpu
 	runtime.ReadMemStats(&after)
 	m.allocations = after.Mallocs - before.Mallocs
-	if s.reload && err == nil {
-		err = <-reloaded
-	}
-	st := g.Stats()
+	return err
+}
+
+// count takes from the graph's figures what belongs to the run.
+func (m *measured) count(st graph.Stats) {
 	m.written, m.process = st.Sinks[0].Out, make(map[string]time.Duration)
 	for _, n := range st.Stages {
 		m.process[n.Name] = n.Process.Mean
@@ -306,10 +310,6 @@ func run(ctx context.Context, s shape, frames int) (measured, error) {
 			m.lost += dropped
 		}
 	}
-	if ctx.Err() != nil {
-		err = errors.Join(err, ctx.Err())
-	}
-	return m, err
 }
 
 // work is the configuration of a stage; another version is another stage.

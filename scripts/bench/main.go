@@ -29,6 +29,21 @@ type bench struct {
 	alone bool
 }
 
+// inTurn measures one part after the other.
+func inTurn(parts ...func(context.Context, *harness) ([]row, error)) func(context.Context, *harness) ([]row, error) {
+	return func(ctx context.Context, h *harness) ([]row, error) {
+		var rows []row
+		for _, part := range parts {
+			more, err := part(ctx, h)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, more...)
+		}
+		return rows, nil
+	}
+}
+
 // row is one line of a table: what was measured, beside what, and the bar.
 type row struct {
 	what  string

@@ -33,17 +33,7 @@ const (
 func sessionBench() bench {
 	return bench{
 		name: "session", title: "package sdk alone, the server in a process of its own, 720p30 H.264",
-		run: func(ctx context.Context, h *harness) ([]row, error) {
-			var rows []row
-			for _, part := range []func(context.Context, *harness) ([]row, error){startRows, strangerRows, commandRows, receiveRows, sizeRows} {
-				r, err := part(ctx, h)
-				if err != nil {
-					return nil, err
-				}
-				rows = append(rows, r...)
-			}
-			return rows, nil
-		},
+		run: inTurn(startRows, strangerRows, commandRows, receiveRows, sizeRows),
 	}
 }
 
@@ -173,20 +163,9 @@ func receiveRows(ctx context.Context, h *harness) ([]row, error) {
 
 // against runs a child against a server in a process of its own.
 func (h *harness) against(ctx context.Context, v any, name string, args ...string) error {
-	clip, err := h.clip(ctx, "h264")
-	if err != nil {
-		return err
-	}
-	server, err := h.start(ctx, "serve", clip)
-	if err != nil {
-		return err
-	}
-	var url string
-	if err := server.read(&url); err != nil {
-		return errors.Join(err, server.stop())
-	}
-	err = h.call(ctx, v, name, append([]string{url}, args...)...)
-	return errors.Join(err, server.stop())
+	return h.served(ctx, "h264", func(url string) error {
+		return h.call(ctx, v, name, append([]string{url}, args...)...)
+	})
 }
 
 // sized is a program that uses package sdk and nothing else.

@@ -25,17 +25,7 @@ import (
 func sessionsBench() bench {
 	return bench{
 		name: "sessions", title: "720p30 sessions in one process, their server in another on the same cores",
-		run: func(ctx context.Context, h *harness) ([]row, error) {
-			var rows []row
-			for _, part := range []func(context.Context, *harness) ([]row, error){holdRows, publishedHoldRows, memoryRows, allocationRows, hourRows} {
-				r, err := part(ctx, h)
-				if err != nil {
-					return nil, err
-				}
-				rows = append(rows, r...)
-			}
-			return rows, nil
-		},
+		run: inTurn(holdRows, publishedHoldRows, memoryRows, allocationRows, hourRows),
 	}
 }
 
