@@ -108,7 +108,9 @@ func listen(ctx context.Context, f feed, r *receiver, take func(unit)) error {
 		}
 	}
 	r.pop(time.Now(), func(u unit) {
-		u.SenderTime, _ = f.SenderTime(uint32(u.RTPTime)) //nolint:gosec // the lower half is the RTP timestamp
+		if t, ok := f.SenderTime(uint32(u.RTPTime)); ok { //nolint:gosec // the lower half is the RTP timestamp
+			u.SenderTime = t
+		}
 		take(u)
 	})
 	return nil
