@@ -99,7 +99,7 @@ func children() map[string]func(ctx context.Context, args []string) error {
 		"decode": decodeChild, "serve": serveChild, "receive": receiveChild,
 		"exec": execChild, "work": workChild, "await": awaitChild, "simulate": simulateChild,
 		"start": startChild, "command": commandChild, "decide": decideChild, "rtp": rtpChild,
-		"crowd": crowdChild, "hour": hourChild,
+		"crowd": crowdChild, "hour": hourChild, "publish": publishChild, "take": takeChild, "loop": loopChild,
 	}
 }
 

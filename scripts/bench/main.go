@@ -53,7 +53,7 @@ type row struct {
 }
 
 func benches() []bench {
-	return []bench{decodeBench(), wireBench(), latencyBench(), sessionBench(), commandBench(), sessionsBench(), graphBench(), execBench(), lossBench()}
+	return []bench{decodeBench(), wireBench(), latencyBench(), sessionBench(), commandBench(), sessionsBench(), publishBench(), recordBench(), loopBench(), graphBench(), execBench(), lossBench()}
 }
 
 func main() {

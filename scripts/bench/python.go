@@ -75,11 +75,16 @@ func (h *harness) street(ctx context.Context) (string, error) {
 // runtime starts the published runtime with the model street and waits until it
 // is there. In a place of its own it listens on the place's address.
 func (h *harness) runtime(ctx context.Context, at, seenFrom place) (*child, string, error) {
-	python, err := h.python(ctx)
+	street, err := h.street(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	street, err := h.street(ctx)
+	return h.runtimeOf(ctx, "street", at, seenFrom, "STREET="+street)
+}
+
+// runtimeOf starts it with a model.
+func (h *harness) runtimeOf(ctx context.Context, model string, at, seenFrom place, env ...string) (*child, string, error) {
+	python, err := h.python(ctx)
 	if err != nil {
 		return nil, "", err
 	}
@@ -88,8 +93,8 @@ func (h *harness) runtime(ctx context.Context, at, seenFrom place) (*child, stri
 		return nil, "", err
 	}
 	cmd := at.command(ctx, python, "-m", "reactor_runtime.serve")
-	cmd.Dir = filepath.Join(h.dir, "python", "street")
-	cmd.Env = append(os.Environ(), "STREET="+street, "HOST="+at.address(), "PORT="+port,
+	cmd.Dir = filepath.Join(h.dir, "python", model)
+	cmd.Env = append(append(os.Environ(), env...), "HOST="+at.address(), "PORT="+port,
 		"STUN_SERVERS=stun:127.0.0.1:9", // nothing leaves the machine
 		"PYTHONDONTWRITEBYTECODE=1", "PYTHONUNBUFFERED=1")
 	c, err := begin(cmd)

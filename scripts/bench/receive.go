@@ -29,7 +29,8 @@ type received struct {
 
 // receiveChild runs a pipeline against a server: one track, one stage that
 // looks at every frame as BGR. Its arguments are the server's URL, the codecs,
-// and the number of frames or the time from the first one on.
+// and the number of frames or the time from the first one on; then, if they are to
+// be recorded, the path and the codec.
 func receiveChild(ctx context.Context, args []string) error {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -46,6 +47,10 @@ func receiveChild(ctx context.Context, args []string) error {
 	pipeline.RegisterStage(reg, pipeline.StageKind[struct{}]{Name: "look", New: func(pipeline.Env, struct{}) (pipeline.Stage, error) {
 		return look, nil
 	}})
+	spec := lookSpec(reg, codecs)
+	if len(args) > 3 {
+		spec.Sinks = append(spec.Sinks, recording(reg, args[3], args[4]))
+	}
 	s := session.New(session.Config{
 		Spec:   config.Session{Name: "main", URL: args[0], Local: true, Wait: 10 * time.Second, OnExit: "end"},
 		Codecs: codecs, Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{},
@@ -54,7 +59,7 @@ func receiveChild(ctx context.Context, args []string) error {
 		return err
 	}
 	g, err := graph.Build(graph.Config{
-		Spec: lookSpec(reg, codecs), MaxFrames: frames,
+		Spec: spec, MaxFrames: frames,
 		Session: func(string) pipeline.Session { return s },
 	})
 	if err != nil {

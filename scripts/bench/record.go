@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/reactorpipe/reactorpipe/decode"
+	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/sinks/record"
+)
+
+// recordBar is how much later frames may be in the first stage for a recording.
+const recordBar = time.Millisecond
+
+// recordBench measures what a recording costs, and what it does to the line
+// beside it.
+func recordBench() bench {
+	return bench{
+		name: "record", title: "a recording beside a line that looks at each frame as BGR, 720p30 in VP8 at 4 Mbit/s",
+		run: func(ctx context.Context, h *harness) ([]row, error) {
+			ways := []struct{ name, file, codec string }{
+				{"relayed into mkv", "relayed.mkv", string(record.Copy)}, {"x264 into mp4", "encoded.mp4", string(decode.H264)},
+			}
+			cost, late := make([][]time.Duration, len(ways)), make([][]time.Duration, len(ways))
+			for range h.runs {
+				none, err := h.recorded(ctx)
+				if err != nil {
+					return nil, err
+				}
+				for i, w := range ways {
+					got, err := h.recorded(ctx, filepath.Join(h.dir, w.file), w.codec)
+					if err != nil {
+						return nil, err
+					}
+					cost[i] = append(cost[i], got.CPU/time.Duration(max(got.Frames, 1))-none.CPU/time.Duration(max(none.Frames, 1)))
+					late[i] = append(late[i], got.P95-none.P95)
+				}
+			}
+			var rows []row
+			for i, w := range ways {
+				rows = append(rows, row{what: w.name + ", CPU per frame", value: perFrame(median(cost[i]))},
+					within("… the line's p95, more than without", median(late[i]), recordBar))
+			}
+			return rows, nil
+		},
+	}
+}
+
+// recorded is receive, with a recording of what comes.
+func (h *harness) recorded(ctx context.Context, to ...string) (got received, err error) {
+	const codec = "vp8"
+	clip, err := h.clip(ctx, codec)
+	if err != nil {
+		return got, err
+	}
+	server, err := h.start(ctx, "serve", clip)
+	if err != nil {
+		return got, err
+	}
+	var url string
+	if err := server.read(&url); err != nil {
+		return got, errors.Join(err, server.stop())
+	}
+	err = h.call(ctx, &got, "receive", append([]string{url, codec, strconv.Itoa(receivedFrames)}, to...)...)
+	if got.Dropped > 0 {
+		err = errors.Join(err, fmt.Errorf("%d frames dropped", got.Dropped))
+	}
+	return got, errors.Join(err, server.stop())
+}
+
+// recording is a sink that records what comes from the track.
+func recording(reg *pipeline.Registry, path, codec string) config.Sink {
+	record.Register(reg)
+	kind, _ := reg.Sink("record")
+	cfg := kind.NewConfig().(*record.Config) //nolint:errcheck // the registry makes nothing else
+	set(&cfg.Path, path)
+	cfg.Exists, cfg.Codec = "overwrite", decode.Codec(codec)
+	return config.Sink{
+		Node: config.Node{Name: "video", From: "cam", OnError: "stop", Pixels: cfg.Pixels()},
+		Type: kind, Config: cfg, Edge: pipeline.While, Encoded: cfg.Encoded(),
+	}
+}
+
+// set sets a text whose type is the sinks' own.
+func set[T ~string](to *T, text string) { *to = T(text) }
