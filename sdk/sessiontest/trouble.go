@@ -65,7 +65,7 @@ func (t Trouble) Validate() error {
 		return fmt.Errorf("network: %w", err)
 	}
 	if !slices.Contains(showings(), t.Show) {
-		return fmt.Errorf("show: must be one of %q, got %q", showings(), t.Show)
+		return fmt.Errorf("show: must be one of %v, got %q", showings()[1:], t.Show)
 	}
 	return nil
 }
