@@ -98,6 +98,9 @@ func (l *line) run(ctx context.Context) error {
 }
 
 func (l *line) live(ctx context.Context) (err error) {
+	if err := keysThere(l.spec); err != nil {
+		return err
+	}
 	stopSims, err := l.simulate(ctx)
 	defer stopSims()
 	if err != nil {
@@ -243,6 +246,17 @@ func (l *line) openSessions(ctx context.Context, g *graph.Graph) error {
 		}
 		if err := s.Start(ctx); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// keysThere wants a key for each session in the cloud, which would refuse to make
+// one. At another address there may be somebody who asks for none.
+func keysThere(spec *config.Spec) error {
+	for _, s := range spec.Sessions {
+		if s.Sim == nil && !s.Local && s.URL == "" && s.APIKey == "" && s.Token == "" {
+			return &configError{fmt.Errorf("%s:%d: session %q: no key for %s: set REACTOR_API_KEY, or api_key or token in the file", spec.Path, s.Line, s.Name, s.Model)}
 		}
 	}
 	return nil

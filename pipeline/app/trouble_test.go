@@ -70,7 +70,12 @@ func TestTroubleAtTheStart(t *testing.T) {
 			want: `reactorpipe: session with reactor/x2: .*API key.*`,
 		},
 		{
-			name: "no key", env: inCloud(""), code: exitRefused,
+			name: "no key", code: exitConfig,
+			file: "session: {model: reactor/x2}\nsources: {cam: {track: main_video}}\nsinks: [{name: out, type: discard}]",
+			want: `reactorpipe: FILE:1: session "main": no key for reactor/x2: set REACTOR_API_KEY, or api_key or token in the file`,
+		},
+		{
+			name: "no key at another address", env: inCloud(""), code: exitRefused,
 			file: "session: {model: reactor/x2}\nsources: {cam: {track: main_video}}\nsinks: [{name: out, type: discard}]",
 			want: `reactorpipe: session with reactor/x2: .* \(the key comes from api_key or token in the file, or REACTOR_API_KEY or REACTOR_JWT\)`,
 		},
