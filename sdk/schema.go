@@ -543,8 +543,11 @@ func equal(a, b any) bool {
 const maxShown = 60
 
 func show(v any) string {
-	if s, ok := v.(string); ok {
-		v = s[:min(len(s), maxShown)]
+	switch known := v.(type) {
+	case string:
+		v = known[:min(len(known), maxShown)]
+	case FileRef, *FileRef:
+		return "an uploaded file"
 	}
 	text, err := json.Marshal(v)
 	if err != nil {

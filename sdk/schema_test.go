@@ -55,7 +55,7 @@ func TestSchemaCheck(t *testing.T) {
 		{"two mistakes", "set_burst", map[string]any{"burst": "x", "y": 1}, `command "set_burst": burst: expected integer, got "x"; y: unexpected argument; the command takes "burst"`},
 		{"entry of a dictionary", "set_weights", map[string]any{"weights": map[string]any{"a": 1.0, "b": "x"}}, `command "set_weights": weights: b: expected number, got "x"`},
 		{"missing, of several", "set_image", map[string]any{"x": 1}, `command "set_image": x: unexpected argument; the command takes "image"; image: missing required argument`},
-		{"a file where none belongs", "set_text", map[string]any{"text": FileRef{UploadID: "u1"}}, `command "set_text": text: expected string, got {"upload_id":"u1","name":"","mime_type":"","size":0}`},
+		{"a file where none belongs", "set_text", map[string]any{"text": FileRef{UploadID: "u1"}}, `command "set_text": text: expected string, got an uploaded file`},
 		{"a reference as data", "set_image", map[string]any{"image": map[string]any{"upload_id": "u1"}}, ""},
 		{"a reference without an id", "set_image", map[string]any{"image": map[string]any{"upload_id": ""}}, `command "set_image": image: expected an uploaded file, got {"upload_id":""}`},
 		{"a type of one's own", "set_resolution", map[string]any{"resolution": size("720p")}, ""},

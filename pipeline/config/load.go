@@ -108,6 +108,9 @@ func parse(m *mistakes, text []byte) *yaml.Node {
 	return root
 }
 
+// unquoted is an upload whose expression YAML takes for lists and maps.
+var unquoted = regexp.MustCompile(`\{\s*frame:\s*[^"'\s][^"'}]*[\[,]`)
+
 var yamlLine = regexp.MustCompile(`^line (\d+): `)
 
 // notYAML notes what the parser says.
@@ -121,9 +124,13 @@ func (m *mistakes) notYAML(err error, text []byte) {
 	if strings.HasPrefix(message, "did not find expected") {
 		at.Line = trueLine(text, err, at.Line)
 	}
-	if lines := bytes.Split(text, []byte("\n")); 0 < at.Line && at.Line <= len(lines) &&
+	lines := bytes.Split(text, []byte("\n"))
+	if 0 < at.Line && at.Line <= len(lines) &&
 		bytes.HasPrefix(bytes.TrimLeft(lines[at.Line-1], " "), []byte("\t")) {
 		message += " (a tab: lines are indented by spaces)"
+	}
+	if 0 < at.Line && at.Line <= len(lines) && unquoted.Match(lines[at.Line-1]) {
+		message += " (an expression with brackets or commas is written in quotes)"
 	}
 	m.add(at, "", "not valid YAML: %s", message)
 }

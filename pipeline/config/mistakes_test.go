@@ -198,6 +198,7 @@ func TestMistakes(t *testing.T) {
 		{"an ICE server", "session: {model: a/b, ice_servers: [example.com]}\n" + withCam + withLog, []string{`1: session: ice_servers[0]: must begin with stun:, turn: or turns:, got example.com`}},
 		{"a TURN server without a password", "session: {model: a/b, ice_servers: ['turn:example.com:3478']}\n" + withCam + withLog, []string{`1: session: ice_servers[0]: must have a user and a password, as in turns:user:password@host:443?transport=tcp, got turn:example.com:3478`}},
 		{"a start that computes", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: \"{{ frame.seq }}\"}}\n" + withCam + withLog, []string{`4: session: start[0].data: holds constants only: there are no frames yet`}},
+		{"an unquoted crop", aSession + withCam + "sinks:\n- {name: c, type: command, config: {command: x, data: {image: {frame: crop(people.detections[0])}}}}", []string{`4: not valid YAML: did not find expected ',' or '}' (an expression with brackets or commas is written in quotes)`}},
 		{"a start that uploads", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: {file: x.png}}}\n" + withCam + withLog, []string{`4: session: start[0].data.n.file: there is no file x.png`}},
 		{"a start that uploads a frame", "session:\n  model: a/b\n  start:\n  - {command: x, data: {n: {frame: true}}}\n" + withCam + withLog, []string{`4: session: start[0].data: holds constants only: there are no frames yet`}},
 

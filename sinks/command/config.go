@@ -19,7 +19,7 @@ type Config struct {
 	Command string `yaml:"command"`
 	// Data are the command's arguments. {{ expr }} computes; a decision for
 	// which something in it is absent is not sent. {file: ref.png} and {frame:
-	// crop(people.detections[0])} are uploaded.
+	// "crop(people.detections[0])"} are uploaded.
 	Data expr.Value `yaml:"data"`
 	// Dedupe leaves out a command that says what the last one said.
 	Dedupe bool `yaml:"dedupe"`
