@@ -11,7 +11,6 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
-	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 )
 
 // Case is one kind with one configuration.
@@ -131,7 +130,7 @@ func (c Case) env(t testing.TB) pipeline.Env {
 		env.Metrics = pipeline.NoMetrics{}
 	}
 	if env.Still == nil {
-		env.Still = mat.Still
+		env.Still = Still
 	}
 	if env.Dir == "" {
 		env.Dir = t.TempDir()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/pipeline/session"
 	"github.com/reactorpipe/reactorpipe/sdk"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
@@ -380,6 +383,40 @@ func TestRenewOneAfterTheOther(t *testing.T) {
 		t.Errorf("%d made, %d running, the first: %v", made, srv.Sessions(), first.Err())
 	}
 	k.stop()
+}
+
+// A model that ends as soon as it begins is given longer and longer to come to
+// itself: nothing before the second time, then about a second, two, four.
+func TestSessionsThatEndAtOnce(t *testing.T) {
+	t.Parallel()
+	srv := sessiontest.New(t, lamp())
+	clock := waking{waits: make(chan struct{}, 100), ready: make(chan time.Time)}
+	close(clock.ready) // nobody waits
+	var log pipetest.Log
+	s := session.New(session.Config{
+		Spec: renewing(local(srv.URL())), Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})), Clock: clock,
+	})
+	t.Cleanup(func() { _ = s.Close(context.Background()) })
+	if err := s.Open(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	k := keep(t, s)
+	for range 4 {
+		srv.EndSessions("it falls over")
+		k.back(t)
+	}
+	k.stop()
+	said := regexp.MustCompile(`sessions end as soon as they begin, waiting before the next" for=(\S+) in_a_row=(\d)`).FindAllStringSubmatch(log.String(), -1)
+	if len(said) != 3 {
+		t.Fatalf("it waited %d times, want 3:\n%s", len(said), log.String())
+	}
+	for i, m := range said {
+		waited, err := time.ParseDuration(m[1])
+		usual := time.Second << i
+		if err != nil || waited < usual/2 || waited > usual*3/2 || m[2] != strconv.Itoa(i+2) {
+			t.Errorf("it waited %s after %s in a row, want about %s after %d", m[1], m[2], usual, i+2)
+		}
+	}
 }
 
 // A crash loop makes no more sessions than the budget has, over restarts of the

@@ -20,7 +20,6 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
-	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sinks/command"
 )
@@ -36,7 +35,7 @@ func TestSink(t *testing.T) {
 	t.Run("with pictures", func(t *testing.T) {
 		pipetest.Sink(t, pipetest.Case{
 			Register: command.Register, Kind: "command", Config: "{command: set_image, data: {image: {frame: 'crop(0, 0, 10, 10)'}}}",
-			Env: pipeline.Env{Session: &model{CommandLedger: pipeline.NewLedger(10)}}, Live: mat.Live,
+			Env:   pipeline.Env{Session: &model{CommandLedger: pipeline.NewLedger(10)}},
 			Check: func(cfg any) error { return cfg.(*command.Config).Data.Check(&expr.Scope{}) },
 		})
 	})
