@@ -81,6 +81,8 @@ type SourceKind[C any] struct {
 	Session bool
 	// Messages says that the frames are messages, without pixels.
 	Messages bool
+	// Units says that the source is a [UnitSource].
+	Units bool
 }
 
 // Type is what all registered kinds have in common.
@@ -120,6 +122,7 @@ type SourceType struct {
 	Type
 	Session  bool
 	Messages bool
+	Units    bool
 	Build    func(env Env, cfg any) (Source, error)
 }
 
@@ -148,7 +151,7 @@ func RegisterSink[C any](r *Registry, k SinkKind[C]) {
 // RegisterSource adds a kind of source. It panics when the name is taken.
 func RegisterSource[C any](r *Registry, k SourceKind[C]) {
 	add(r.sources, k.Name, SourceType{
-		Type: newType(k.Name, k.Default), Session: k.Session, Messages: k.Messages,
+		Type: newType(k.Name, k.Default), Session: k.Session, Messages: k.Messages, Units: k.Units,
 		Build: func(env Env, cfg any) (Source, error) { return k.New(env, *cfg.(*C)) },
 	})
 }

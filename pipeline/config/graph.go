@@ -208,8 +208,8 @@ func (l *loader) joins(n *node) {
 		return
 	}
 	root := n.root()
-	if n.sink != nil && n.sink.Encoded && (n.inputs[0].source == nil || n.inputs[0].messages()) {
-		n.wrong("from", "it takes pictures as they come, not yet decoded, and so must be a source of pictures, got %s", n.inputs[0].name)
+	if n.sink != nil && n.sink.Encoded {
+		n.takesUnits(n.inputs[0])
 	}
 	if n.sink != nil && n.known && root != nil {
 		l.sound(n, root)
@@ -222,6 +222,16 @@ func (l *loader) joins(n *node) {
 	}
 	if root != nil && root.messages() && n.known && n.common().Pixels != (pipeline.Pixels{}) {
 		n.wrong("from", "%s is a source of messages, and this needs pictures", root.name)
+	}
+}
+
+// takesUnits checks that a sink finds pictures there that are not decoded yet.
+func (n *node) takesUnits(from *node) {
+	switch {
+	case from.source == nil, from.messages():
+		n.wrong("from", "it takes pictures as they come, not yet decoded, and so must be a source of pictures, got %s", from.name)
+	case from.known && !from.source.Type.Units:
+		n.wrong("from", "it takes pictures as they come, not yet decoded, and %s, a source of kind %s, has none", from.name, from.source.Type.Name)
 	}
 }
 

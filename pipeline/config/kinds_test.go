@@ -99,7 +99,7 @@ type logConfig struct {
 
 func testRegistry() *pipeline.Registry {
 	r := pipeline.NewRegistry()
-	pipeline.RegisterSource(r, pipeline.SourceKind[trackConfig]{Name: "track", Session: true})
+	pipeline.RegisterSource(r, pipeline.SourceKind[trackConfig]{Name: "track", Session: true, Units: true})
 	pipeline.RegisterSource(r, pipeline.SourceKind[fileConfig]{Name: "file"})
 	pipeline.RegisterSource(r, pipeline.SourceKind[messageConfig]{Name: "message", Session: true, Messages: true})
 	pipeline.RegisterStage(r, pipeline.StageKind[blurConfig]{

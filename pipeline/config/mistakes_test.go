@@ -143,6 +143,7 @@ func TestMistakes(t *testing.T) {
 		{"which source", "sources: {a: {file: x}, b: {file: y}}\nstages: [{name: s, type: blur}]" + withLog, []string{`2: stage "s": from: is missing: it could be a or b`}},
 		{"which source for a sink", "sources: {a: {file: x}, b: {file: y}}" + withLog, []string{`2: sink "log": from: is missing: it could be a or b`}},
 		{"access units behind a stage", withCam + "stages: [{name: b, type: blur}]\nsinks: [{name: r, type: record, config: {copy: true}}]", []string{`3: sink "r": from: it takes pictures as they come, not yet decoded, and so must be a source of pictures, got b`}},
+		{"access units of a source that has none", withCam + "sinks: [{name: r, type: record, config: {copy: true}}]", []string{`2: sink "r": from: it takes pictures as they come, not yet decoded, and cam, a source of kind file, has none`}},
 		{"sound for who takes none", "sources: {cam: {file: x, audio: true}}\nsinks: [{name: l, type: log, audio: cam}]", []string{`2: sink "l": audio: log takes no sound`}},
 		{"sound of nobody", "sources: {cam: {file: x, audio: true}}\nsinks: [{name: r, type: record, audio: camm}]", []string{`2: sink "r": audio: there is no source "camm", did you mean "cam"?`}},
 		{"sound of a source without", withCam + "sinks: [{name: r, type: record, audio: cam}]", []string{`2: sink "r": audio: cam has no sound: a source names it, as in {track: main_video, audio: main_audio}`}},

@@ -74,6 +74,9 @@ func (s *sink) build(of *config.Spec) error {
 	}
 	s.part, s.hooks = part, newHooks(part, spec.Type.Type)
 	s.queue.breaks = &s.breaks
+	if err := errors.Join(s.subscribe(spec), s.hear(spec)); err != nil {
+		return at(of, "sink", spec.Node, err)
+	}
 	return nil
 }
 
@@ -121,10 +124,9 @@ func (g *Graph) connect(l *layout) error {
 	for _, n := range nodes {
 		n.reroute(outputs[n])
 	}
-	if err := g.relay(l); err != nil {
-		return err
-	}
-	return g.sound(l)
+	g.relay(l)
+	g.sound(l)
+	return nil
 }
 
 // feed makes an edge to n from each node that it names.
@@ -146,12 +148,18 @@ func (g *Graph) feed(n *node, spec config.Node, nodes map[string]*node, outputs 
 	return nil
 }
 
+// source returns the one with that name, or nil.
+func (g *Graph) source(name string) *entrance {
+	if i := slices.IndexFunc(g.sources, func(e *entrance) bool { return e.name == name }); i >= 0 {
+		return g.sources[i]
+	}
+	return nil
+}
+
 // sourceOf returns the source whose frames a node gets.
 func (g *Graph) sourceOf(l *layout, from string) *entrance {
-	for _, e := range g.sources {
-		if e.name == from {
-			return e
-		}
+	if e := g.source(from); e != nil {
+		return e
 	}
 	for _, s := range l.stages {
 		if s.name == from {

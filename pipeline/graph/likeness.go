@@ -173,7 +173,7 @@ func (s *sink) compare(spec config.Sink) likeness {
 	queue, other := was.ActualQueue(), spec.ActualQueue()
 	switch {
 	case how == rebuilt, how == adjusted && s.reconfigure == nil, was.Type.Name != spec.Type.Name, was.Session != spec.Session,
-		was.Audio != spec.Audio, queue.Depth != other.Depth, moved && s.hasEnded():
+		was.Audio != spec.Audio, was.Encoded && was.From != spec.From, queue.Depth != other.Depth, moved && s.hasEnded():
 		return rebuilt
 	case how == adjusted, moved, refined(was.Node, spec.Node), queue != other,
 		was.Edge != spec.Edge, was.Hold != spec.Hold, was.Cooldown != spec.Cooldown:

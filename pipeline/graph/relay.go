@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 )
 
 // relayDepth is how many access units may wait for a sink: seconds of video,
@@ -120,39 +121,32 @@ func (s *sink) guard(write func() error) (err error) {
 }
 
 // subscribe makes the sink take the units of its source, if its kind says so.
-func (s *sink) subscribe(from *entrance) error {
-	if !s.spec.Load().Encoded || s.inlet != nil {
+func (s *sink) subscribe(spec *config.Sink) error {
+	from := s.graph.source(spec.From)
+	if !spec.Encoded || from == nil { // what could not be built has been told
 		return nil
 	}
 	part, ok := s.part.(pipeline.UnitSink)
 	if !ok {
-		return fmt.Errorf("%s: its kind says that it takes access units, and it does not: %w", s, pipeline.ErrInvalid)
-	}
-	if from == nil {
-		return fmt.Errorf("%s: from: must be a source: %w", s, pipeline.ErrInvalid)
+		return fmt.Errorf("its kind says that it takes access units, and it does not: %w", pipeline.ErrInvalid)
 	}
 	if _, ok := from.source.(pipeline.UnitSource); !ok {
-		return fmt.Errorf("%s: from: %s has no coded pictures: %w", s, from.name, pipeline.ErrInvalid)
+		return fmt.Errorf("from: %s has no coded pictures: %w", from.name, pipeline.ErrInvalid)
 	}
 	s.source = from
 	s.inlet = &inlet{units: make(chan pipeline.Unit, relayDepth), part: part}
 	return nil
 }
 
-// relays has each source hand its units to the sinks of l that take them.
-func (g *Graph) relay(l *layout) error {
+// relay has each source hand its units to the sinks of l that take them.
+func (g *Graph) relay(l *layout) {
 	for _, e := range g.sources {
 		var takers []*sink
 		for _, s := range l.sinks {
-			if spec := s.spec.Load(); !spec.Encoded || spec.From != e.name {
-				continue
+			if s.inlet != nil && s.source == e {
+				takers = append(takers, s)
 			}
-			if err := s.subscribe(e); err != nil {
-				return err
-			}
-			takers = append(takers, s)
 		}
 		e.relays.Store(&takers)
 	}
-	return nil
 }

@@ -188,7 +188,7 @@ func TestRelayNeedsUnits(t *testing.T) {
 	r.source("cam", 1)
 	r.addSink("relay", "cam", &taker{}, encoded)
 	_, err := r.tryBuild()
-	if want := `sink "relay": from: cam has no coded pictures: invalid`; err == nil || err.Error() != want {
+	if want := `p.yaml:9: sink "relay": from: cam has no coded pictures: invalid`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -432,6 +432,15 @@ func TestABadVersionChangesNothing(t *testing.T) {
 				return &listener{refuse: errors.New(`command: the model has no "set_promt"`)}, nil
 			}
 		}, `p.yaml:9: sink "out": command: the model has no "set_promt"`},
+		{"a relay of what the source does not have", func(s *config.Spec) {
+			s.Sinks[0].Config = &dial{}
+			s.Sinks[0].From, s.Sinks[0].Encoded = "cam", true
+			s.Sinks[0].Type.Build = func(pipeline.Env, any) (pipeline.Sink, error) { return &taker{}, nil }
+		}, `p.yaml:9: sink "out": from: cam has no coded pictures: invalid`},
+		{"sound that the source does not have", func(s *config.Spec) {
+			s.Sinks[0].Audio = "cam"
+			s.Sinks[0].Type.Build = func(pipeline.Env, any) (pipeline.Sink, error) { return &hearer{}, nil }
+		}, `p.yaml:9: sink "out": audio: cam has no sound: invalid`},
 		{"sources", func(s *config.Spec) {
 			s.Sources = []config.Source{s.Sources[0]}
 			s.Sources[0].Line, s.Sources[0].Config = 3, &dial{Size: 1}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 )
 
 // soundDepth is how many packets of sound may wait for a sink: ten seconds of
@@ -62,34 +63,30 @@ func (s *sink) audio(working context.Context, a pipeline.Audio) {
 }
 
 // sound has each source hand its sound to the sinks of l that take it.
-func (g *Graph) sound(l *layout) error {
+func (g *Graph) sound(l *layout) {
 	for _, e := range g.sources {
 		var takers []*sink
 		for _, s := range l.sinks {
-			if s.spec.Load().Audio != e.name {
-				continue
+			if s.ear != nil && s.source == e {
+				takers = append(takers, s)
 			}
-			if err := s.hear(e); err != nil {
-				return err
-			}
-			takers = append(takers, s)
 		}
 		e.sounds.Store(&takers)
 	}
-	return nil
 }
 
-// hear makes the sink take the sound of a source.
-func (s *sink) hear(from *entrance) error {
-	if s.ear != nil {
+// hear makes the sink take the sound of its source, if it is to.
+func (s *sink) hear(spec *config.Sink) error {
+	from := s.graph.source(spec.Audio)
+	if from == nil { // what could not be built has been told
 		return nil
 	}
 	part, ok := s.part.(pipeline.AudioSink)
 	if !ok {
-		return fmt.Errorf("%s: its kind says that it takes sound, and it does not: %w", s, pipeline.ErrInvalid)
+		return fmt.Errorf("its kind says that it takes sound, and it does not: %w", pipeline.ErrInvalid)
 	}
 	if _, ok := from.source.(pipeline.AudioSource); !ok {
-		return fmt.Errorf("%s: audio: %s has no sound: %w", s, from.name, pipeline.ErrInvalid)
+		return fmt.Errorf("audio: %s has no sound: %w", from.name, pipeline.ErrInvalid)
 	}
 	s.source = from
 	s.ear = &ear{packets: make(chan pipeline.Audio, soundDepth), part: part}

@@ -11,16 +11,16 @@ import "github.com/reactorpipe/reactorpipe/pipeline"
 // Register adds the kinds of sources that ship.
 func Register(r *pipeline.Registry) {
 	pipeline.RegisterSource(r, pipeline.SourceKind[TrackConfig]{
-		Name: "track", Default: defaultTrack, New: NewTrack, Session: true,
+		Name: "track", Default: defaultTrack, New: NewTrack, Session: true, Units: true,
 	})
 	pipeline.RegisterSource(r, pipeline.SourceKind[FileConfig]{
-		Name: "file", Default: defaultFile, New: NewFile,
+		Name: "file", Default: defaultFile, New: NewFile, Units: true,
 	})
 	pipeline.RegisterSource(r, pipeline.SourceKind[RTPConfig]{
-		Name: "rtp", Default: defaultRTP, New: NewRTP,
+		Name: "rtp", Default: defaultRTP, New: NewRTP, Units: true,
 	})
 	pipeline.RegisterSource(r, pipeline.SourceKind[RTSPConfig]{
-		Name: "rtsp", Default: defaultRTSP, New: NewRTSP,
+		Name: "rtsp", Default: defaultRTSP, New: NewRTSP, Units: true,
 	})
 	pipeline.RegisterSource(r, pipeline.SourceKind[ImagesConfig]{
 		Name: "images", Default: defaultImages, New: NewImages,
