@@ -206,7 +206,7 @@ func TestMistakes(t *testing.T) {
 		// Expressions.
 		{"a name", withCam + "stages: [{name: people, type: people_detect}]\nsinks: [{name: log, type: log, when: len(peple.detections) > 3}]", []string{`3: sink "log": when: unknown name "peple", did you mean "people"?`}},
 		{"a field", withCam + "stages: [{name: people, type: people_detect}]\nsinks: [{name: log, type: log, when: len(people.detection) > 3}]", []string{`3: sink "log": when: stage "people" has no "detection", did you mean "detections"?`}},
-		{"not upstream", withCam + "stages: [{name: people, type: people_detect}]\nsinks: [{name: log, type: log, from: cam, when: len(people.detections) > 3}]", []string{`3: sink "log": when: people is not upstream of this node`}},
+		{"not upstream", withCam + "stages: [{name: people, type: people_detect}]\nsinks: [{name: log, type: log, from: cam, when: len(people.detections) > 3}]", []string{`3: sink "log": when: people is not upstream of this node: from or with has to name it`}},
 		{"syntax", withCam + "sinks: [{name: log, type: log, when: frame.seq > }]", []string{`2: sink "log": when: it ends too early`}},
 		{"types", withCam + "sinks: [{name: log, type: log, when: frame.seq > \"3\"}]", []string{`2: sink "log": when: > does not go with a number and text`}},
 		{"a template", withCam + "stages: [{name: o, type: overlay, config: {text: \"{{ frame.sq }}\"}}]" + withLog, []string{`2: stage "o": text: {{ frame.sq }}: frame has no "sq", did you mean "seq"?`}},

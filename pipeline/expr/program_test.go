@@ -197,7 +197,7 @@ func TestCompileErrors(t *testing.T) {
 		{`people?.texts`, `stage "people" has no "texts"; it has detections, events, origin`},
 		{`blur.detections`, `stage "blur" sets no annotations`},
 		{`blur`, `stage "blur" sets no annotations`},
-		{`boxes.detections`, `boxes is not upstream of this node`},
+		{`boxes.detections`, `boxes is not upstream of this node: from or with has to name it`},
 		{`people`, `stage "people" cannot be used as a whole; it has detections, events, origin`},
 		{`state`, `message source "state" cannot be used as a whole; it has age, data, type`},
 		{`state.current_frame`, `message source "state" has no "current_frame"; it has age, data, type`},

@@ -67,7 +67,7 @@ func compileError(err error, scope *Scope) error {
 
 func unknownName(name string, scope *Scope) error {
 	if slices.Contains(scope.Elsewhere, name) {
-		return fmt.Errorf("%s is not upstream of this node", name)
+		return fmt.Errorf("%s is not upstream of this node: from or with has to name it", name)
 	}
 	known := append(scope.names(), Builtins()...)
 	return fmt.Errorf("unknown name %q%s", name, DidYouMean(name, known))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/examples/lookback/lookback"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/graph"
 	"github.com/reactorpipe/reactorpipe/pipeline/rehearsal"
 )
 
@@ -434,6 +436,16 @@ func TestDefaultsCanBeWritten(t *testing.T) {
 					t.Error(wrong)
 				}
 			}
+		}
+	}
+}
+
+// Operators find every reason that the graph counts frames by.
+func TestReasonsAreExplained(t *testing.T) {
+	page := contentsOf(t, "docs/operations.md")
+	for _, reason := range slices.Concat(graph.DropReasons(), graph.SkipReasons()) {
+		if !strings.Contains(page, "\n| `"+reason+"` |") {
+			t.Errorf("docs/operations.md does not explain %s", reason)
 		}
 	}
 }
