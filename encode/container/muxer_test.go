@@ -230,18 +230,27 @@ func TestKilled(t *testing.T) {
 			if got := play(t, path); got < written-fps {
 				t.Errorf("got %d pictures of %d", got, written)
 			}
+			if _, got := heard(t, path); got < pts(written-fps)-pts(0) {
+				t.Errorf("got %v of sound, of %d pictures", got, written)
+			}
 		})
 	}
 }
 
-// writeForever writes a file, and a line to standard output for each picture.
+// writeForever writes a file, with silence for its sound, and a line to standard output for each picture.
 func writeForever(path string) {
 	codec := decode.Codec(os.Getenv(victim + "_CODEC"))
-	m, err := container.Create(path, config(codec))
+	cfg := config(codec)
+	cfg.Audio = true
+	m, err := container.Create(path, cfg)
 	exitOn(err)
 	e, err := newEncoder(codec, time.Second)
 	exitOn(err)
-	for i := 0; ; i++ {
+	for i, heard := 0, pts(0); ; i++ {
+		for ; i > 0 && heard < pts(i); heard += encode.SoundLength {
+			a := pipeline.Audio{Codec: "opus", Data: []byte{0xf8, 0xff, 0xfe}, PTS: heard, Duration: encode.SoundLength}
+			exitOn(m.WriteAudio(a))
+		}
 		ps, err := e.Encode(frame{i}, pts(i), false)
 		exitOn(err)
 		for _, p := range ps {
