@@ -429,48 +429,6 @@ func (c *conn) trackOf(receiver *webrtc.RTPReceiver) *Track {
 	return nil
 }
 
-// slabSize holds some 26 packets: one allocation for all of them, the largest that
-// the runtime keeps at hand.
-const slabSize = 32 << 10
-
-// slab is where packets are put that are handed out for good. It is let go of
-// when the last of them is.
-type slab struct {
-	bytes      []byte
-	packets    []rtp.Packet
-	extensions []rtp.Extension
-}
-
-// Packets to a slab, and header extensions to a packet; more of those cost an
-// allocation.
-const (
-	slabPackets    = slabSize / 1200
-	slabExtensions = 2
-)
-
-// room returns memory for the next packet as it comes.
-func (s *slab) room() []byte {
-	if len(s.bytes) < receiveMTU {
-		s.bytes = make([]byte, slabSize)
-	}
-	return s.bytes[:receiveMTU]
-}
-
-// take reads the packet whose n bytes lie in the room; nil if it is none.
-func (s *slab) take(n int) *rtp.Packet {
-	if len(s.packets) == 0 {
-		s.packets, s.extensions = make([]rtp.Packet, slabPackets), make([]rtp.Extension, slabPackets*slabExtensions)
-	}
-	p := &s.packets[0]
-	p.Extensions = s.extensions[:0:slabExtensions]
-	if p.Unmarshal(s.bytes[:n:n]) != nil {
-		*p = rtp.Packet{}
-		return nil
-	}
-	s.bytes, s.packets, s.extensions = s.bytes[n:], s.packets[1:], s.extensions[slabExtensions:]
-	return p
-}
-
 // readPackets reads what came before the track was known; see [stream].
 func (c *conn) readPackets(remote *webrtc.TrackRemote, count *inbound) {
 	from := c.streams.find(count.ssrc)
@@ -490,15 +448,16 @@ func (c *conn) readPackets(remote *webrtc.TrackRemote, count *inbound) {
 	}
 }
 
-// took counts a packet of n bytes, answers for it and hands it to the track.
-func (c *conn) took(p *rtp.Packet, count *inbound, n int, now time.Time) {
+// took counts a packet of n bytes, answers for it and hands it to the track. The
+// packet is on a page, which it holds.
+func (c *conn) took(p *rtp.Packet, on *page, count *inbound, n int, now time.Time) {
 	c.media.Add(1)
 	codec := c.names[p.PayloadType&0x7f]
 	if count.packet(p, codec, n, now) {
 		c.feedback.lacking()
 	}
 	c.feedback.arrived(count.numbers, p, now)
-	count.track.queue.push(Packet{Packet: p, Arrival: now, Codec: codec, Epoch: c.epoch})
+	count.track.queue.push(Packet{Packet: p, Arrival: now, Codec: codec, Epoch: c.epoch, page: on})
 }
 
 // readReports follows the sender reports of a stream.

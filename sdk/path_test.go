@@ -70,8 +70,15 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 		for range 1000 {
 			r.packet(t, b)
 		}
-	}); many > 150 {
+	}); many > 160 {
 		t.Errorf("%v allocations for a thousand packets", many)
+	}
+	if many := testing.AllocsPerRun(10, func() {
+		for range 1000 {
+			r.packet(t, b).Release()
+		}
+	}); many != 0 {
+		t.Errorf("%v allocations for a thousand packets that are released", many)
 	}
 }
 
@@ -90,14 +97,53 @@ func TestSlabKeepsPackets(t *testing.T) {
 	for n := range 200 {
 		b[len(b)-1] = byte(n)
 		kept = append(kept, r.packet(t, b))
+		if n%3 == 0 { // others beside it go
+			r.packet(t, b).Release()
+			r.seq--
+		}
 	}
-	if r.in.memory.take(copy(r.in.memory.room(), "no RTP")) != nil {
+	if p, _ := r.in.memory.take(copy(r.in.memory.room(), "no RTP")); p != nil {
 		t.Error("what is no packet was taken for one")
 	}
 	for n, p := range kept {
 		if p.SequenceNumber != uint16(n+1) || p.Payload[len(p.Payload)-1] != byte(n) || string(p.GetExtension(2)) != "0" || p.SSRC != 7 {
 			t.Fatalf("packet %d is another now: %v", n, p)
 		}
+	}
+}
+
+// A page is used again when all of its packets are released, the last one, too.
+func TestPagesAreUsedAgain(t *testing.T) {
+	r, b := newReceiving(), arriving(t, 0)
+	var all []Packet
+	for range 3 * pagePackets {
+		all = append(all, r.packet(t, b))
+	}
+	first := all[0].page
+	for _, p := range all[1:] {
+		p.Release()
+	}
+	for range pagePackets {
+		if r.packet(t, b).page == first {
+			t.Fatal("a page with a packet that is not released is written to")
+		}
+	}
+	all[0].Release()
+	seen := false
+	for range 3 * pagePackets {
+		seen = seen || r.packet(t, b).page == first
+	}
+	if !seen {
+		t.Error("the page is not used again")
+	}
+	last := r.packet(t, b)
+	defer func() {
+		if recover() == nil {
+			t.Error("a packet is released as often as one likes")
+		}
+	}()
+	for range 2 * pagePackets {
+		last.Release()
 	}
 }
 

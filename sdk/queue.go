@@ -28,6 +28,7 @@ func (q *packetQueue) push(p Packet) {
 		q.grow()
 	}
 	if q.count == len(q.ring) {
+		q.ring[q.head].Release()
 		q.head = (q.head + 1) % len(q.ring)
 		q.count--
 		q.dropped.Add(1)

@@ -102,8 +102,12 @@ func (s *stream) take(p []byte) {
 	if len(p) > len(room) {
 		return
 	}
-	packet := s.memory.take(copy(room, p))
-	if packet != nil && s.conn.names[packet.PayloadType&0x7f] != "" {
-		s.conn.took(packet, s.count, len(p), time.Now())
+	packet, on := s.memory.take(copy(room, p))
+	switch {
+	case packet == nil:
+	case s.conn.names[packet.PayloadType&0x7f] == "":
+		on.release()
+	default:
+		s.conn.took(packet, on, s.count, len(p), time.Now())
 	}
 }

@@ -22,6 +22,17 @@ type Packet struct {
 	// Epoch counts connections. In a new one sequence numbers, timestamps and
 	// SSRC start anew.
 	Epoch int
+
+	page *page // that the packet lies on; nil for one of somebody else's
+}
+
+// Release gives the packet's memory to those that are yet to come: nobody looks at
+// it, or at its payload, any more. It is called once, or never: what nobody
+// releases Go's collector takes.
+func (p Packet) Release() {
+	if p.page != nil {
+		p.page.release()
+	}
 }
 
 // Track is one track that the model declares. It goes on over reconnects.

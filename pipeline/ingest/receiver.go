@@ -21,6 +21,7 @@ type receiver struct {
 	epoch        int
 	started      bool
 	buffer       *jitter.Buffer
+	held         []sdk.Packet // that may lie in the buffer
 	depacketizer *depacketize.Depacketizer
 	restart      bool // the next unit begins a new timeline
 	lost         bool // pictures were left out, or damaged, since the last unit
@@ -52,7 +53,33 @@ func (r *receiver) push(p sdk.Packet) error {
 		}
 	}
 	r.buffer.Push(p.Packet, p.Arrival)
+	r.hold(p)
 	return nil
+}
+
+// maxHeld is more than a buffer has that empties now and then.
+const maxHeld = 4096
+
+// hold remembers a packet until the buffer is empty. Of one that never is, Go's
+// collector takes them.
+func (r *receiver) hold(p sdk.Packet) {
+	if len(r.held) == maxHeld {
+		clear(r.held)
+		r.held = r.held[:0]
+	}
+	r.held = append(r.held, p)
+}
+
+// letGo releases all packets if none waits in the buffer.
+func (r *receiver) letGo() {
+	if _, waits := r.buffer.Deadline(); waits {
+		return
+	}
+	for _, p := range r.held {
+		p.Release()
+	}
+	clear(r.held)
+	r.held = r.held[:0]
 }
 
 // begin starts anew for another codec or connection.
@@ -89,6 +116,7 @@ func (r *receiver) pop(now time.Time, take func(unit)) {
 			continue
 		}
 		if !ok {
+			r.letGo()
 			return
 		}
 		r.restart = r.restart || p.Restart
