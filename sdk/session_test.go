@@ -432,6 +432,7 @@ func TestLargeMessages(t *testing.T) {
 
 // TestLoss loses a tenth of the packets: nearly all are repaired in time.
 func TestLoss(t *testing.T) {
+	t.Parallel()
 	srv := sessiontest.New(t, lamp())
 	srv.SetNetwork(sessiontest.Network{Drop: 0.1, Seed: 1})
 	s := connect(t, srv, sdk.Config{Codecs: []string{"vp8"}})
@@ -454,6 +455,71 @@ func TestLoss(t *testing.T) {
 	}
 	if missing > 4 {
 		t.Errorf("%d of %d packets missing", missing, last-first)
+	}
+}
+
+// TestTroubleOnRealSockets: what TestNetworkTrouble and TestChannelTrouble do in
+// virtual time, in short. The picture is whole in the end, no packet comes twice,
+// and every command is answered.
+func TestTroubleOnRealSockets(t *testing.T) {
+	t.Parallel()
+	const looked, most = 60, 600 // packets
+	srv := sessiontest.New(t, lamp())
+	srv.SetNetwork(sessiontest.Network{Reorder: 0.2, Duplicate: 0.3, Delay: 20 * time.Millisecond, Jitter: 50 * time.Millisecond, Seed: 1})
+	s := connect(t, srv, sdk.Config{})
+	events := pulled(t, s.Events(within(t)))
+	tr := track(t, s, "main_video")
+	seen := map[uint16]bool{}
+	first := read(t, tr).SequenceNumber
+	whole := func() bool {
+		for n := range uint16(looked) {
+			if !seen[first+1+n] {
+				return false
+			}
+		}
+		return true
+	}
+	late := false
+	var last uint16
+	for n := 0; n < most && !whole(); n++ {
+		p := read(t, tr)
+		if seen[p.SequenceNumber] {
+			t.Errorf("packet %d came twice", p.SequenceNumber)
+		}
+		late = late || n > 0 && int16(p.SequenceNumber-last) < 0
+		last, seen[p.SequenceNumber] = p.SequenceNumber, true
+	}
+	if !whole() {
+		t.Errorf("of %d packets only %d came", looked, len(seen))
+	}
+	if !late {
+		t.Error("no packet came out of order: there was no trouble")
+	}
+	for _, f := range []sessiontest.MessageFault{{Twice: true}, {Delay: 100 * time.Millisecond}} {
+		f.Of, f.Times = "ack", 1
+		srv.Garble(wire.DataChannel, f)
+		if _, err := s.Command(within(t), "reset", nil); err != nil {
+			t.Errorf("%+v: %v", f, err)
+		}
+	}
+	// Two answers that change places.
+	srv.Garble(wire.DataChannel, sessiontest.MessageFault{Of: "ack", Swap: true, Times: 1})
+	answered := make(chan error, 2)
+	for range 2 {
+		s.Post("reset", nil, func(_ sdk.Reply, err error) { answered <- err })
+	}
+	for range 2 {
+		if err := <-answered; err != nil {
+			t.Errorf("answers that changed places: %v", err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	for e, more := events(); more; e, more = events() {
+		if e.Type == sdk.EventLost {
+			t.Errorf("lost: %v", e.Err)
+		}
 	}
 }
 
