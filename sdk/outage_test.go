@@ -234,10 +234,9 @@ func TestTokenEndsEarly(t *testing.T) {
 	})
 	t.Run("given", func(t *testing.T) {
 		inCloud(t, func(t *testing.T, w *world) {
-			s := w.connect(t, Config{Token: w.srv.Token()})
+			s := w.connect(t, Config{Token: w.srv.Token(), APIKey: key})
 			pass(time.Minute)
 			w.srv.Fail(sessiontest.RouteICEServers, refused)
-			w.srv.Fail(sessiontest.RouteToken, sessiontest.Fault{Status: 500})
 			w.srv.Drop()
 			<-s.Done()
 			if !errors.Is(s.Err(), ErrUnauthorized) {

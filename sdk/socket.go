@@ -86,8 +86,8 @@ const (
 )
 
 // unhurriedConn is a socket that is not emptied faster than its packets can be
-// dealt with. Behind it pion has three queues of 1 MB that drop what they have no
-// room for, and no setting for the first two. A process that did not run for
+// dealt with. Behind it pion has two queues of 1 MB that drop what they have no room
+// for, without a count and a setting for either. A process that did not run for
 // seconds finds more than that in the kernel's buffer, and reading costs less than
 // decryption: the reader would carry it over into queues that are full.
 type unhurriedConn struct {

@@ -41,6 +41,8 @@ type Stats struct {
 	// Overflowed is how many datagrams of any kind the sockets had no room for,
 	// because this process did not read them in time. Those of media are also among
 	// the packets lost, unless they were repaired. nil where the system does not tell.
+	// What is lost between socket and decryption, which takes a process that gets next
+	// to no time, is in PacketsLost alone.
 	Overflowed *uint64
 
 	Inbound  []InboundStats
