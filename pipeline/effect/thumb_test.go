@@ -2,6 +2,7 @@ package effect
 
 import (
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -58,6 +59,10 @@ func TestThumb(t *testing.T) {
 // packed is a picture that can only write itself elsewhere.
 type packed struct{ *plane }
 
+func (p packed) Format() pipeline.Format {
+	return pipeline.Format{Layout: pipeline.Opaque, Width: p.format.Width, Height: p.format.Height}
+}
+
 func (p packed) Plane() {} // is not pipeline.Planar's
 
 func (p packed) ConvertTo(dst unsafe.Pointer, stride int, to pipeline.Format) error {
@@ -84,5 +89,21 @@ func BenchmarkLook(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		f.Arrival = f.Arrival.Add(33_000_000)
 		w.Look(f)
+	}
+}
+
+// A picture that has to be converted is looked at once there are commands.
+func TestConvertsForCommandsOnly(t *testing.T) {
+	w := New(1)
+	p := packed{newPlane(64, 48, func(int, int) byte { return 0 })}
+	f := pipeline.NewFrame(pipeline.Meta{Stream: "cam", Arrival: time.Unix(1, 0)}, p)
+	w.Look(f)
+	if n := len(w.streams); n != 0 {
+		t.Error("it was looked at before there was a command")
+	}
+	w.Sent("set_x", time.Unix(2, 0)).Forget()
+	w.Look(f)
+	if n := len(w.streams); n != 1 {
+		t.Error("it was not looked at after a command")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -30,6 +31,7 @@ const (
 // Watch measures the commands of one session. It is safe for concurrent use.
 type Watch struct {
 	within time.Duration
+	used   atomic.Bool // a command was sent
 
 	mu      sync.Mutex // guards what follows
 	streams map[string]*stream
@@ -75,6 +77,7 @@ func (w *Watch) Sent(name string, now time.Time) *Command {
 	if w == nil {
 		return nil
 	}
+	w.used.Store(true)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := &Command{watch: w, name: name, sent: now, expect: make(map[*stream]expectation)}
@@ -142,6 +145,9 @@ func (w *Watch) Look(f *pipeline.Frame) {
 	img := f.Image()
 	if w == nil || img == nil || f.Arrival.IsZero() {
 		return
+	}
+	if !hasLuma(img.Format().Layout) && !w.used.Load() {
+		return // a conversion is for who sends commands
 	}
 	s := w.stream(f)
 	if !s.next.take(img, &s.scratch) {
