@@ -27,6 +27,7 @@ setup: ## install what building and testing need
 	@scripts/setup
 
 build: ## bin/reactorpipe
+	@[[ -e bin/reactorpipe ]] || echo "building bin/reactorpipe: the first time takes minutes"
 	@$(env) go build -buildvcs=false -ldflags '$(stamp)' -o bin/reactorpipe ./cmd/reactorpipe
 
 run: setup build ## the quickstart: a simulated model, people found in its picture, half a minute
