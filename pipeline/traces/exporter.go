@@ -70,6 +70,8 @@ func Open(ctx context.Context, cfg Config) (*Exporter, error) {
 		return nil, nil
 	}
 	otel.SetLogger(logr.FromSlogHandler(cfg.Log.Handler()))
+	// What it has against the variables has been said, in our words.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Debug("traces", "err", err) }))
 	client, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log" //nolint:depguard // to see that nobody writes to it
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -326,10 +327,16 @@ func TestMistakesInTheSamplerAreSaid(t *testing.T) {
 		{"traceidratio", "NaN", `OTEL_TRACES_SAMPLER_ARG: must be 0 to 1, got \"NaN\": one frame in a hundred is written`},
 	} {
 		t.Run(tt.sampler+tt.arg, func(t *testing.T) {
+			var beside bytes.Buffer
+			log.SetOutput(&beside)
+			defer log.SetOutput(os.Stderr)
 			r := open(t, map[string]string{
 				"OTEL_EXPORTER_OTLP_ENDPOINT": tracestest.New(t).URL, "OTEL_TRACES_SAMPLER": tt.sampler, "OTEL_TRACES_SAMPLER_ARG": tt.arg,
 			})
 			r.close()
+			if beside.Len() > 0 {
+				t.Errorf("said beside the log: %s", beside.String())
+			}
 			if got := r.log.String(); !strings.Contains(got, tt.want) || !strings.Contains(got, "share=0.01") {
 				t.Errorf("said %q, want %q", got, tt.want)
 			}
