@@ -242,9 +242,9 @@ func (l *loader) sound(n, root *node) {
 	refined, decides := n.cfg.(interface{ Audio() bool })
 	switch {
 	case decides && refined.Audio() && name == "":
-		n.wrong("audio", "is missing: sound is to be taken, from %s", root.name)
+		n.keys.wrong(n.yaml, "audio", "is missing: its config wants sound, which could be that of %s", root.name)
 	case decides && !refined.Audio() && name != "":
-		n.wrong("audio", "no sound is to be taken, as config stands")
+		n.wrong("audio", "%s takes sound only where its config says what for", n.sink.Type.Name)
 	case name == "":
 	case !n.sink.Type.Audio:
 		n.wrong("audio", "%s takes no sound", n.sink.Type.Name)

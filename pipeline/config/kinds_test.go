@@ -70,7 +70,11 @@ func (c *commandConfig) Validate() error {
 type publishConfig struct {
 	Track string `yaml:"track"`
 	FPS   Rate   `yaml:"fps"`
+	Voice string `yaml:"voice"`
 }
+
+// Audio says whether sound is taken.
+func (c *publishConfig) Audio() bool { return c.Voice != "" }
 
 type recordConfig struct {
 	Path    expr.Template `yaml:"path"`
@@ -116,7 +120,7 @@ func testRegistry() *pipeline.Registry {
 	})
 	pipeline.RegisterSink(r, pipeline.SinkKind[commandConfig]{Name: "command", Session: true, Edge: pipeline.Rise})
 	pipeline.RegisterSink(r, pipeline.SinkKind[publishConfig]{
-		Name: "publish", Session: true, Pixels: pipeline.Pixels{Read: pipeline.Native},
+		Name: "publish", Session: true, Audio: true, Pixels: pipeline.Pixels{Read: pipeline.Native},
 	})
 	pipeline.RegisterSink(r, pipeline.SinkKind[recordConfig]{Name: "record", Audio: true, Pixels: pipeline.Pixels{Read: pipeline.Native}})
 	pipeline.RegisterSink(r, pipeline.SinkKind[logConfig]{Name: "log", Queue: pipeline.Queue{Depth: 1024, OnFull: pipeline.DropOldest}})
