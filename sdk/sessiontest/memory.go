@@ -42,7 +42,7 @@ var errNetworkClosed = errors.New("the network in memory is closed")
 
 // building is held while hosts are made: pion numbers them in a variable of its own
 // that nothing guards.
-var building sync.Mutex
+var building sync.Mutex //nolint:gochecknoglobals // it guards one of pion's
 
 // NewMemory builds the network. Close it behind the server and all clients.
 func NewMemory() (*Memory, error) {
