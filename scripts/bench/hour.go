@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -56,7 +58,7 @@ func hourChild(ctx context.Context, args []string) error {
 					return err
 				}
 				if got.Frames++; got.Frames == hourSettled {
-					if got.Before, err = resident(); err != nil {
+					if got.Before, err = needed(); err != nil {
 						return err
 					}
 				}
@@ -68,10 +70,17 @@ func hourChild(ctx context.Context, args []string) error {
 		return fmt.Errorf("%d frames are not more than %d", frames, hourSettled)
 	}
 	got.Took = time.Since(begun)
-	if got.After, err = resident(); err != nil {
+	if got.After, err = needed(); err != nil {
 		return err
 	}
+	runtime.KeepAlive(packets)
 	return tell(got)
+}
+
+// needed is the memory of this process without what Go has not collected yet.
+func needed() (int64, error) {
+	debug.FreeOSMemory()
+	return resident()
 }
 
 // replay returns a clip's packets over and over, numbers and timestamps going on.
