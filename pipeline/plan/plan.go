@@ -129,6 +129,9 @@ func sink(s config.Sink) Node {
 	q := s.ActualQueue()
 	n.Detached = q.OnFull != pipeline.Block
 	n.Runs = fmt.Sprintf("behind a queue of %d, which %s when it is full", q.Depth, full(q.OnFull))
+	if s.Audio != "" {
+		n.Runs += "; with the sound of " + s.Audio
+	}
 	return n
 }
 

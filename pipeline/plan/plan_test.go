@@ -229,3 +229,16 @@ func TestOrder(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// A sink that takes sound says whose.
+func TestSound(t *testing.T) {
+	p := plan.Of(&config.Spec{
+		Sources: []config.Source{{Name: "cam"}},
+		Sinks:   []config.Sink{{Node: config.Node{Name: "video", From: "cam"}, Audio: "cam"}, {Node: config.Node{Name: "mute", From: "cam"}}},
+	})
+	for _, n := range p.Nodes {
+		if n.Part == "sink" && strings.HasSuffix(n.Runs, "; with the sound of cam") != (n.Name == "video") {
+			t.Errorf("%s: %s", n.Name, n.Runs)
+		}
+	}
+}
