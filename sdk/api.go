@@ -105,8 +105,9 @@ type exchange struct {
 	at     string // the address it goes to, for errors; default the base URL
 	method string
 	path   string
-	body   any // sent as JSON, unless nil
-	out    any // decoded from JSON where the status is 200 or 201, unless nil
+	body   any          // sent as JSON, unless nil
+	leave  func() error // asked as the body is sent, which it may refuse; nil for none
+	out    any          // decoded from JSON where the status is 200 or 201, unless nil
 	// signalling adds the WebRTC version.
 	signalling bool
 	timeout    time.Duration // default requestTimeout
@@ -189,18 +190,22 @@ func (a *api) send(ctx context.Context, x exchange, h http.Header) (int, error) 
 var errRequestTimeout = errors.New("no answer in time")
 
 func (a *api) request(ctx context.Context, x exchange, h http.Header) (*http.Request, error) {
+	var content []byte
 	var body io.Reader
 	if x.body != nil {
-		b, err := json.Marshal(x.body)
-		if err != nil {
+		var err error
+		if content, err = json.Marshal(x.body); err != nil {
 			return nil, err
 		}
-		body = bytes.NewReader(b)
+		body = bytes.NewReader(content)
 		h.Set("Content-Type", "application/json")
 	}
 	req, err := http.NewRequestWithContext(ctx, x.method, a.base+x.path, body)
 	if err != nil {
 		return nil, err
+	}
+	if x.leave != nil {
+		askLeave(req, content, x.leave)
 	}
 	req.Header = h
 	return req, nil

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -153,10 +151,10 @@ func (a *api) create(ctx context.Context, cfg Config) (resource, error) {
 	if _, err := a.tokens.get(ctx, "connect"); err != nil {
 		return r, err
 	}
-	ctx, cancel := outlive(ctx, farewell)
+	ctx, leave, cancel := outlive(ctx, farewell)
 	defer cancel()
 	_, err := a.do(ctx, exchange{
-		op: "connect", hop: "create session", method: http.MethodPost, path: "/sessions", body: body, out: &r, timeout: createTimeout,
+		op: "connect", hop: "create session", method: http.MethodPost, path: "/sessions", body: body, leave: leave, out: &r, timeout: createTimeout,
 	})
 	return r, check(r, err)
 }
@@ -164,31 +162,6 @@ func (a *api) create(ctx context.Context, cfg Config) (resource, error) {
 // createTimeout is generous: a session whose creation nobody waited for costs
 // money.
 const createTimeout = time.Minute
-
-// outlive returns a context for making a session: where ctx ends after the
-// request was sent, it lasts a little longer. What was made can then be ended.
-func outlive(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	var sent atomic.Bool
-	traced := httptrace.WithClientTrace(longer, &httptrace.ClientTrace{
-		WroteHeaders: func() { sent.Store(true) },
-	})
-	stop := context.AfterFunc(ctx, func() {
-		if sent.Load() {
-			t := time.NewTimer(grace)
-			defer t.Stop()
-			select {
-			case <-t.C:
-			case <-longer.Done():
-			}
-		}
-		cancel(context.Cause(ctx))
-	})
-	return traced, func() {
-		stop()
-		cancel(nil)
-	}
-}
 
 // check refuses an answer that names no session, or one whose id is none.
 func check(r resource, err error) error {
@@ -236,12 +209,12 @@ func (c Config) startOptions() startOptions {
 func (a *api) startLocal(ctx context.Context, cfg Config) (resource, error) {
 	body := cfg.startOptions()
 	deadline := time.Now().Add(closingRetry)
-	longer, cancel := outlive(ctx, farewell)
+	longer, leave, cancel := outlive(ctx, farewell)
 	defer cancel()
 	for {
 		var r resource
 		_, err := a.do(longer, exchange{
-			op: "connect", hop: "start session", method: http.MethodPost, path: "/start_session", body: body, out: &r,
+			op: "connect", hop: "start session", method: http.MethodPost, path: "/start_session", body: body, leave: leave, out: &r,
 		})
 		if !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "closing") || time.Now().After(deadline) {
 			return r, check(r, err)

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"html"
 	"log/slog"
 	"net"
 	"net/http"
@@ -126,7 +127,26 @@ func adminMux(routes []route) *http.ServeMux {
 	for _, r := range routes {
 		mux.HandleFunc(r.pattern, r.serve)
 	}
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { contents(w, routes) })
 	return mux
+}
+
+// contents lists the port's routes, with a link to each that can be looked at.
+func contents(w http.ResponseWriter, routes []route) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprint(w, "<!doctype html>\n<title>reactorpipe: admin port</title>\n<ul>\n")
+	for _, r := range routes {
+		method, path, found := strings.Cut(r.pattern, " ")
+		if !found {
+			method, path = http.MethodGet, r.pattern
+		}
+		text := html.EscapeString(path)
+		if method == http.MethodGet && !strings.Contains(path, "{") {
+			text = fmt.Sprintf("<a href=%q>%s</a>", path, text)
+		}
+		fmt.Fprintf(w, "<li>%s %s</li>\n", method, text)
+	}
+	fmt.Fprint(w, "</ul>\n")
 }
 
 // guard asks for the token. Where there is none, on loopback, it refuses what

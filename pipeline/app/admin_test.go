@@ -105,8 +105,8 @@ func TestAdmin(t *testing.T) {
 	if code, _ := ask(t, url+"/debug/pprof/cmdline"); code != http.StatusOK {
 		t.Errorf("pprof: %d", code)
 	}
-	if code, _ := ask(t, url+"/"); code != http.StatusNotFound {
-		t.Errorf("/: %d", code)
+	if code, _ := ask(t, url+"/none"); code != http.StatusNotFound {
+		t.Errorf("/none: %d", code)
 	}
 
 	// A model that falls silent is idle: neither broken nor unready.
@@ -183,12 +183,17 @@ func TestAdminBeyondLoopback(t *testing.T) {
 		header []string
 		want   int
 	}{
+		{"/", nil, http.StatusUnauthorized},
 		{"/metrics", nil, http.StatusUnauthorized},
 		{"/metrics", []string{"Authorization", "Bearer wrong"}, http.StatusUnauthorized},
 		{"/metrics", []string{"Authorization", "Bearer secret"}, http.StatusOK},
 		{"/healthz", nil, http.StatusUnauthorized},
 		{"/healthz", []string{"Authorization", "Bearer secret"}, http.StatusOK},
 		{"/debug/pprof/", []string{"Authorization", "Bearer secret"}, http.StatusNotFound},
+	}
+	if _, body := ask(t, url+"/", "Authorization", "Bearer secret"); !strings.Contains(body, `<li>GET <a href="/metrics">/metrics</a></li>`) ||
+		!strings.Contains(body, "<li>PUT /v1/pipelines/{pipeline}</li>") {
+		t.Errorf("the list of routes: %s", body)
 	}
 	for _, tt := range tests {
 		if code, body := ask(t, url+tt.page, tt.header...); code != tt.want {

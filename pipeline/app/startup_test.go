@@ -125,7 +125,7 @@ sinks:
 func TestSIGTERMDuringTheStart(t *testing.T) {
 	t.Parallel()
 	srv := serve(t)
-	for _, seen := range []string{"session created", "session ready", "msg=recording"} {
+	for _, seen := range []string{"admin port ready", "session created", "session ready", "msg=recording"} {
 		path := write(t, "p.yaml", strings.ReplaceAll(recording, "URL", srv.URL()))
 		p := spawn(t, "run", path, "--admin", "127.0.0.1:0", "--log-level", "debug")
 		p.err.waitFor(t, seen)
