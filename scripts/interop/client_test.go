@@ -102,7 +102,9 @@ func TestClient(t *testing.T) {
 			}
 			first, said := said[0], said[1:]
 			want := []map[string]string{
+				{"name": "main_audio", "kind": "audio", "direction": "recvonly"},
 				{"name": "main_video", "kind": "video", "direction": "recvonly"},
+				{"name": "mic", "kind": "audio", "direction": "sendonly"},
 				{"name": "source", "kind": "video", "direction": "sendonly"},
 			}
 			if diff := cmp.Diff(want, byName(first.Tracks)); diff != "" {
