@@ -124,8 +124,7 @@ func (g *Graph) connect(l *layout) error {
 	for _, n := range nodes {
 		n.reroute(outputs[n])
 	}
-	g.relay(l)
-	g.sound(l)
+	g.handOut(l)
 	return nil
 }
 

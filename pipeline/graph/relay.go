@@ -46,11 +46,7 @@ func (e *entrance) requestKeyframe() {
 func (s *sink) admit(u pipeline.Unit, live bool) {
 	in := s.inlet
 	if !live {
-		select {
-		case in.units <- u:
-		case <-s.done:
-		case <-s.aborted:
-		}
+		put(s, in.units, u)
 		return
 	}
 	if in.behind && !u.Keyframe {
@@ -138,15 +134,30 @@ func (s *sink) subscribe(spec *config.Sink) error {
 	return nil
 }
 
-// relay has each source hand its units to the sinks of l that take them.
-func (g *Graph) relay(l *layout) {
+// handOut has each source know the sinks of l that take its units and its sound.
+func (g *Graph) handOut(l *layout) {
 	for _, e := range g.sources {
-		var takers []*sink
-		for _, s := range l.sinks {
-			if s.inlet != nil && s.source == e {
-				takers = append(takers, s)
-			}
+		e.relays.Store(l.takers(func(s *sink) bool { return s.inlet != nil && s.source == e }))
+		e.sounds.Store(l.takers(func(s *sink) bool { return s.ear != nil && s.source == e }))
+	}
+}
+
+// takers are the sinks of l that take something.
+func (l *layout) takers(take func(*sink) bool) *[]*sink {
+	var takers []*sink
+	for _, s := range l.sinks {
+		if take(s) {
+			takers = append(takers, s)
 		}
-		e.relays.Store(&takers)
+	}
+	return &takers
+}
+
+// put puts v where it waits for the sink, once there is room.
+func put[T any](s *sink, queue chan<- T, v T) {
+	select {
+	case queue <- v:
+	case <-s.done:
+	case <-s.aborted:
 	}
 }

@@ -42,37 +42,20 @@ func (e *entrance) sound(a pipeline.Audio) {
 // overhear puts a packet where it waits for the sink. A source that is not live
 // waits for room; of a live one, what finds none is lost.
 func (s *sink) overhear(a pipeline.Audio, live bool) {
-	if live {
-		select {
-		case s.ear.packets <- a:
-		default:
-			s.counts.dropped[queueFull].Add(1)
-		}
+	if !live {
+		put(s, s.ear.packets, a)
 		return
 	}
 	select {
 	case s.ear.packets <- a:
-	case <-s.done:
-	case <-s.aborted:
+	default:
+		s.counts.dropped[queueFull].Add(1)
 	}
 }
 
 // audio writes a packet of sound.
 func (s *sink) audio(working context.Context, a pipeline.Audio) {
 	s.aside("sound not written", func() error { return s.ear.part.WriteAudio(working, a) })
-}
-
-// sound has each source hand its sound to the sinks of l that take it.
-func (g *Graph) sound(l *layout) {
-	for _, e := range g.sources {
-		var takers []*sink
-		for _, s := range l.sinks {
-			if s.ear != nil && s.source == e {
-				takers = append(takers, s)
-			}
-		}
-		e.sounds.Store(&takers)
-	}
 }
 
 // hear makes the sink take the sound of its source, if it is to.
