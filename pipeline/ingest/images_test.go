@@ -17,6 +17,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/mat"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 )
 
 // shots makes a folder of images of one shade each, twice as wide as their number.
@@ -37,9 +38,9 @@ func shots(t *testing.T, names ...string) string {
 	return dir
 }
 
-func showing(t *testing.T, dir string, cfg ImagesConfig) (pipeline.Source, *lockedLog) {
+func showing(t *testing.T, dir string, cfg ImagesConfig) (pipeline.Source, *pipetest.Log) {
 	t.Helper()
-	log := &lockedLog{}
+	log := &pipetest.Log{}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestImagesThatAreNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, images := range []string{".", "*.png", "nonsense"} {
-		_, err := NewImages(environment(dir, &lockedLog{}), ImagesConfig{Images: images, FPS: 1})
+		_, err := NewImages(environment(dir, &pipetest.Log{}), ImagesConfig{Images: images, FPS: 1})
 		if !errors.Is(err, pipeline.ErrInvalid) || !strings.Contains(err.Error(), "images: there are none in ") {
 			t.Errorf("%s: %v", images, err)
 		}

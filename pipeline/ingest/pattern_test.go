@@ -11,6 +11,7 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/mat"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 )
 
 func drawing(t *testing.T, change func(*PatternConfig)) pipeline.Source {
@@ -21,7 +22,7 @@ func drawing(t *testing.T, change func(*PatternConfig)) pipeline.Source {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewPattern(environment("", &lockedLog{}), cfg)
+	s, err := NewPattern(environment("", &pipetest.Log{}), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,28 +22,11 @@ import (
 
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 	"github.com/reactorpipe/reactorpipe/sdk"
 )
 
-// lockedLog is written to by a source and read by the test.
-type lockedLog struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func environment(dir string, log *lockedLog) pipeline.Env {
+func environment(dir string, log *pipetest.Log) pipeline.Env {
 	return pipeline.Env{Name: "cam", Dir: dir, Clock: pipeline.SystemClock{}, Log: slog.New(slog.NewTextHandler(log, nil))}
 }
 
@@ -154,7 +137,7 @@ func reading(t *testing.T, s pipeline.Source) <-chan pipeline.Meta {
 func TestRTP(t *testing.T) {
 	for _, codec := range []string{"vp8", "vp9", "h264"} {
 		t.Run(codec, func(t *testing.T) {
-			addr, log := freeUDP(t), &lockedLog{}
+			addr, log := freeUDP(t), &pipetest.Log{}
 			cfg := defaultRTP()
 			cfg.RTP, cfg.Codec = addr.String(), codec
 			s, err := NewRTP(environment("", log), cfg)
@@ -213,7 +196,7 @@ func TestRTPMulticast(t *testing.T) {
 	group := &net.UDPAddr{IP: net.IPv4(239, 255, 77, 1), Port: freeUDP(t).Port}
 	cfg := defaultRTP()
 	cfg.RTP, cfg.Codec, cfg.Interface = group.String(), "vp8", "lo"
-	s, err := NewRTP(environment("", &lockedLog{}), cfg)
+	s, err := NewRTP(environment("", &pipetest.Log{}), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +220,7 @@ func TestRTPMulticast(t *testing.T) {
 	}
 
 	cfg.Interface = "lacking0"
-	s, err = NewRTP(environment("", &lockedLog{}), cfg)
+	s, err = NewRTP(environment("", &pipetest.Log{}), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +236,7 @@ func TestRTPPayloadType(t *testing.T) {
 	addr := freeUDP(t)
 	cfg := defaultRTP()
 	cfg.RTP, cfg.Codec, cfg.PayloadType = addr.String(), "vp8", new(97)
-	s, err := NewRTP(environment("", &lockedLog{}), cfg)
+	s, err := NewRTP(environment("", &pipetest.Log{}), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +263,7 @@ func TestRTPSenderReports(t *testing.T) {
 		addr := freeUDP(t)
 		cfg := defaultRTP()
 		cfg.RTP, cfg.Codec = addr.String(), "vp8"
-		s, err := NewRTP(environment("", &lockedLog{}), cfg)
+		s, err := NewRTP(environment("", &pipetest.Log{}), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -338,7 +321,7 @@ func TestRTPFromFFmpeg(t *testing.T) {
 	}
 	cfg := defaultRTP()
 	cfg.RTP, cfg.SDP = addr.String(), "cam.sdp"
-	s, err := NewRTP(environment(dir, &lockedLog{}), cfg)
+	s, err := NewRTP(environment(dir, &pipetest.Log{}), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +335,7 @@ func TestRTPFromFFmpeg(t *testing.T) {
 
 func TestRTPSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log := &lockedLog{}
+		log := &pipetest.Log{}
 		f := &rtpFeed{packets: make(chan sdk.Packet, 1), log: slog.New(slog.NewTextHandler(log, nil))}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -377,7 +360,7 @@ func TestRTPPortTaken(t *testing.T) {
 	defer taken.Close()
 	cfg := defaultRTP()
 	cfg.RTP, cfg.Codec = taken.LocalAddr().String(), "vp8"
-	s, err := NewRTP(environment("", &lockedLog{}), cfg)
+	s, err := NewRTP(environment("", &pipetest.Log{}), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +428,7 @@ a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAHw==,aMuMsg==; profile-
 	}
 	cfg := defaultRTP()
 	cfg.RTP, cfg.SDP = ":5004", "nonsense.sdp"
-	if _, err := NewRTP(environment(t.TempDir(), &lockedLog{}), cfg); !errors.Is(err, pipeline.ErrInvalid) {
+	if _, err := NewRTP(environment(t.TempDir(), &pipetest.Log{}), cfg); !errors.Is(err, pipeline.ErrInvalid) {
 		t.Errorf("no such description: %v, want ErrInvalid", err)
 	}
 }

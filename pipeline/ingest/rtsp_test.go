@@ -26,6 +26,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 )
 
 const (
@@ -164,16 +165,16 @@ func (c *camera) OnPlay(r *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, er
 }
 
 // view returns a source that looks at the camera, and its log.
-func (c *camera) view(transport, user, password string) (pipeline.Source, *lockedLog) {
+func (c *camera) view(transport, user, password string) (pipeline.Source, *pipetest.Log) {
 	c.t.Helper()
 	cfg := defaultRTSP()
 	cfg.RTSP, cfg.User, cfg.Password, cfg.Transport = "rtsp://"+c.addr+"/stream", user, password, transport
 	return c.viewAs(cfg)
 }
 
-func (c *camera) viewAs(cfg RTSPConfig) (pipeline.Source, *lockedLog) {
+func (c *camera) viewAs(cfg RTSPConfig) (pipeline.Source, *pipetest.Log) {
 	c.t.Helper()
-	log := &lockedLog{}
+	log := &pipetest.Log{}
 	if err := cfg.Validate(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -265,7 +266,7 @@ func TestRTSPTrust(t *testing.T) {
 	} {
 		cfg := defaultRTSP()
 		cfg.RTSP, cfg.CA = "rtsps://cam.local/1", tt.path
-		if _, err := NewRTSP(environment("", &lockedLog{}), cfg); !errors.Is(err, pipeline.ErrInvalid) || err.Error() != tt.want {
+		if _, err := NewRTSP(environment("", &pipetest.Log{}), cfg); !errors.Is(err, pipeline.ErrInvalid) || err.Error() != tt.want {
 			t.Errorf("got %v, want %s", err, tt.want)
 		}
 	}
