@@ -125,7 +125,7 @@ func TestSound(t *testing.T) {
 func TestSoundNotReady(t *testing.T) {
 	cfg := publish.Default()
 	cfg.AudioTrack = "mic"
-	st, c, lost := &studio{lost: pipeline.ErrNotReady}, &clock{now: time.Now()}, counts{}
+	st, c, lost := &studio{lost: pipeline.ErrNotReady}, &clock{now: time.Now()}, &pipetest.Counters{}
 	s, err := publish.New(pipeline.Env{Name: "back", Log: slog.New(slog.DiscardHandler), Clock: c, Metrics: lost, Session: st, Audio: true}, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -141,13 +141,7 @@ func TestSoundNotReady(t *testing.T) {
 		}
 		c.now = c.now.Add(20 * time.Millisecond)
 	}
-	if got := lost["sound_lost_total"]; got != 20 || len(st.sent) != 10 { // it is tried again after 200 ms
+	if got := lost.Get("sound_lost_total"); got != 20 || len(st.sent) != 10 { // it is tried again after 200 ms
 		t.Errorf("%v lost, %d sent", got, len(st.sent))
 	}
 }
-
-// counts are counters by their names.
-type counts map[string]float64
-
-func (c counts) Counter(name, _ string) func(float64) { return func(n float64) { c[name] += n } }
-func (c counts) Gauge(string, string) func(float64)   { return func(float64) {} }

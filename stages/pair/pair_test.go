@@ -57,34 +57,28 @@ type clock struct {
 
 func (c *clock) Now() time.Time { return c.now }
 
-// counts are counters by their names.
-type counts map[string]float64
-
-func (c counts) Counter(name, _ string) func(float64) { return func(n float64) { c[name] += n } }
-func (c counts) Gauge(string, string) func(float64)   { return func(float64) {} }
-
 // A reply is paired with the frame that it names, once, unless that is too old.
 func TestPair(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*pair.Config)
 		want   []string
-		counts counts
+		counts map[string]float64
 	}{
 		{
 			"by user data", func(*pair.Config) {},
 			[]string{"seq 5, at 500 ms, after 100 ms", "passed", "late", "passed", "passed"},
-			counts{"late_total": 1, "unpaired_total": 3},
+			map[string]float64{"late_total": 1, "unpaired_total": 3},
 		},
 		{
 			"others dropped", func(c *pair.Config) { c.Others = "drop" },
 			[]string{"seq 5, at 500 ms, after 100 ms", "dropped", "late", "dropped", "dropped"},
-			counts{"late_total": 1, "unpaired_total": 3},
+			map[string]float64{"late_total": 1, "unpaired_total": 3},
 		},
 		{
 			"any age", func(c *pair.Config) { c.Age = config.Duration(time.Minute) },
 			[]string{"seq 5, at 500 ms, after 100 ms", "passed", "seq 6, at 600 ms, after 3000 ms", "passed", "passed"},
-			counts{"unpaired_total": 3},
+			map[string]float64{"unpaired_total": 3},
 		},
 	}
 	for _, tt := range tests {
@@ -92,7 +86,7 @@ func TestPair(t *testing.T) {
 			cfg := pair.Default()
 			cfg.Sent = "back"
 			tt.change(&cfg)
-			c, n, sent := &clock{now: time.Now()}, counts{}, pipeline.NewSent()
+			c, n, sent := &clock{now: time.Now()}, &pipetest.Counters{}, pipeline.NewSent()
 			sent.Declare("back")
 			s, err := pair.New(pipeline.Env{Name: "p", Log: slog.New(slog.DiscardHandler), Clock: c, Metrics: n, Sent: sent}, cfg)
 			if err != nil {
@@ -108,7 +102,7 @@ func TestPair(t *testing.T) {
 				after    time.Duration
 			}{{"5", 100 * time.Millisecond}, {"5", 0}, {"6", 2900 * time.Millisecond}, {"", 0}, {"7", 0}} {
 				c.now = c.now.Add(reply.after)
-				n := n["late_total"]
+				n := n.Get("late_total")
 				f := pipeline.NewFrame(pipeline.Meta{UserData: []byte(reply.userData)}, nil)
 				err := s.Process(t.Context(), f)
 				m, paired := pipeline.Get(f, pipeline.Measurements)
@@ -132,7 +126,7 @@ func TestPair(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("replies (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.counts, n); diff != "" {
+			if diff := cmp.Diff(tt.counts, n.All()); diff != "" {
 				t.Errorf("counted (-want +got):\n%s", diff)
 			}
 		})
