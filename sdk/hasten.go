@@ -22,10 +22,11 @@ var earlyLooks = [...]time.Duration{
 	10 * time.Millisecond, 20 * time.Millisecond, 40 * time.Millisecond, 70 * time.Millisecond, 110 * time.Millisecond, 150 * time.Millisecond,
 }
 
-// mostChecks is how often pion may ask over a pair before it gives it up. A look
-// asks again over all that have not answered, so the early ones come on top of
-// pion's own 7: a pair has as much time as without them.
-const mostChecks = 7 + len(earlyLooks)
+// mostChecks is how often pion may ask over a pair before it gives it up for good:
+// as often as it looks while [conn.gate] waits. pion's own 7 are 1.4 s, and a server
+// that is busy for longer when it has answered (a model that loads holds Python's
+// lock) was never reached.
+const mostChecks = int(gateTimeout/(200*time.Millisecond)) + len(earlyLooks)
 
 // hasten makes pion look for a path sooner, until there is one.
 func (c *conn) hasten() {

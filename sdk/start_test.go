@@ -61,3 +61,21 @@ func TestStart(t *testing.T) {
 		})
 	}
 }
+
+// TestPathComesLate: a server that answers the offer and then is busy for as long
+// as ICE gives it (a model that loads holds Python's lock) is reached when it listens.
+func TestPathComesLate(t *testing.T) {
+	for _, late := range []time.Duration{2 * time.Second, 4 * time.Second, 20 * time.Second} {
+		t.Run(late.String(), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				w.CutPackets()
+				time.AfterFunc(late, w.Mend)
+				begun := time.Now()
+				flows(t, w.connect(t, Config{}))
+				if took := time.Since(begun); took > late+2*time.Second {
+					t.Errorf("connected after %v, the path was there after %v", took, late)
+				}
+			})
+		})
+	}
+}

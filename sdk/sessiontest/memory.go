@@ -29,6 +29,7 @@ type Memory struct {
 	conns  map[net.Conn]bool // of HTTP, both ends
 	mended chan struct{}     // nil while the path is whole
 	deaf   bool              // nothing of the data channels passes
+	dark   bool              // no packet passes, HTTP does
 }
 
 // The two hosts, and the URL's port.
@@ -137,6 +138,14 @@ func (m *Memory) CutChannels() {
 	m.deaf = true
 }
 
+// CutPackets takes the peers' packets away and leaves HTTP its path: a firewall
+// that lets nothing else through, or a process that answers and then is busy.
+func (m *Memory) CutPackets() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dark = true
+}
+
 // The types of the DTLS records that hold the data channels, and of their end: the
 // first byte, which tells DTLS from STUN and SRTP too (RFC 7983).
 const (
@@ -150,14 +159,14 @@ func (m *Memory) passes(c vnet.Chunk) bool {
 	defer m.mu.Unlock()
 	data := c.UserData()
 	channel := len(data) > 0 && (data[0] == dtlsAlert || data[0] == dtlsData)
-	return m.mended == nil && (!channel || !m.deaf)
+	return m.mended == nil && !m.dark && (!channel || !m.deaf)
 }
 
 // Mend gives all of the path back.
 func (m *Memory) Mend() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.deaf = false
+	m.deaf, m.dark = false, false
 	if m.mended != nil {
 		close(m.mended)
 		m.mended = nil
