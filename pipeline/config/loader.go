@@ -3,6 +3,7 @@ package config
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -24,6 +25,9 @@ type loader struct {
 
 	nodes  []*node // sources, stages, sinks, in the order of the file
 	byName map[string]*node
+	// incomplete says that there may be nodes, or sessions, which were not
+	// understood: that somebody refers to what is not there is no mistake then.
+	incomplete bool
 }
 
 // load fills the spec and notes all mistakes.
@@ -32,6 +36,7 @@ func (l *loader) load(root *yaml.Node) {
 	f := pipelineFile{Name: defaultName(l.spec.Path), MaxInFlight: defaultMaxInFlight}
 	c := &component{decoder: l.decoder}
 	c.into(root, &f)
+	l.incomplete = holdsUnknown(root, fieldsOf(settable(&f)))
 	l.spec.Name, l.spec.MaxInFlight = f.Name, f.MaxInFlight
 	if !pipelineName.MatchString(f.Name) {
 		c.wrong(keyNode(root, "name"), "name", "must be letters, digits, -, _ and ., got %s", orNothing([]byte(f.Name)))
@@ -40,6 +45,9 @@ func (l *loader) load(root *yaml.Node) {
 	l.sources(c, f.Sources)
 	l.each(c, f.Stages, "stages", l.stage)
 	l.each(c, f.Sinks, "sinks", l.sink)
+	if l.incomplete {
+		return // with mistakes
+	}
 	if isEmpty(f.Sources) {
 		c.wrong(root, "sources", "a pipeline has at least one, such as sources: {cam: {%s: …}}", firstOf(l.reg.Sources(), "track"))
 	}
@@ -48,6 +56,15 @@ func (l *loader) load(root *yaml.Node) {
 	}
 	l.graph()
 	l.finish()
+}
+
+// holdsUnknown says that something in the file, for all its unknown keys tell,
+// could be a section.
+func holdsUnknown(root *yaml.Node, fields map[string]field) bool {
+	return slices.ContainsFunc(pairs(root), func(p pair) bool {
+		_, known := fields[p.key.Value]
+		return !known && target(p.value).Kind != yaml.ScalarNode
+	})
 }
 
 var pipelineName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
@@ -69,6 +86,7 @@ func (l *loader) each(c *component, list *yaml.Node, section string, read func(n
 		return
 	}
 	if list.Kind != yaml.SequenceNode {
+		l.incomplete = true
 		c.wrong(list, section, "must be a list (- name: …), got %s", got(list))
 		return
 	}

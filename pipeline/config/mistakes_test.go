@@ -40,11 +40,10 @@ func TestMistakes(t *testing.T) {
 		// Keys.
 		{"top level", withCam + "sink: []" + withLog, []string{`2: unknown field "sink", did you mean "sinks"?`}},
 		{"nothing like it", withCam + "zzz: 1" + withLog, []string{`2: unknown field "zzz"; there are max_in_flight, name, session, sessions, sinks, sources and stages`}},
-		{"a session", "session: {modle: a/b, url: 'http://x'}\n" + withCam + withLog, []string{`1: session: unknown field "modle", did you mean "model"?`}},
+		{"a session", "session: {modle: a/b}\n" + withCam + withLog, []string{`1: session: unknown field "modle", did you mean "model"?`}},
 		{"a sim", "session: {sim: {clips: a.mp4}}\n" + withCam + withLog, []string{`1: session: unknown field "clips" in sim, did you mean "clip"?`}},
 		{"a start command", "session: {model: a/b, start: [{comand: x}]}\n" + withCam + withLog, []string{
 			`1: session: unknown field "comand" in start[0], did you mean "command"?`,
-			`1: session: start[0]: command is missing`,
 		}},
 		{"a source", "sources: {cam: {file: x, lop: true}}" + withLog, []string{`1: source "cam": unknown field "lop", did you mean "loop"?`}},
 		{"a stage", withCam + "stages: [{name: blur, type: blur, form: cam}]" + withLog, []string{`2: stage "blur": unknown field "form", did you mean "from"?`}},
@@ -58,6 +57,36 @@ func TestMistakes(t *testing.T) {
 		{"twice at the top", withCam + withCam + withLog, []string{`2: sources: is set already on line 1`}},
 		{"a source twice", "sources:\n  cam: {file: a}\n  cam: {file: b}" + withLog, []string{`3: sources.cam: is set already on line 2`}},
 		{"a queue", withCam + "sinks: [{name: log, type: log, queue: {deep: 3}}]", []string{`2: sink "log": unknown field "deep" in queue; there are depth and on_full`}},
+
+		// What a misspelt key holds is read, and what refers to that is right.
+		{"stages", withCam + "stagse:\n- {name: people, type: people_detect}\n- {name: o, type: overlay, from: cam, with: [people]}\nsinks:\n- {name: log, type: log, from: people, when: len(people.detections) > 3}", []string{`2: unknown field "stagse", did you mean "stages"?`}},
+		{"sources", "soruces: {cam: {file: x}}\nstages: [{name: b, type: blur, from: cam}]\nsinks: [{name: log, type: log, audio: cam}]", []string{
+			`1: unknown field "soruces", did you mean "sources"?`, `3: sink "log": audio: log takes no sound`,
+		}},
+		{"sinks", withCam + "snks: [{name: log, type: log, from: camm}]", []string{
+			`2: unknown field "snks", did you mean "sinks"?`, `2: sink "log": from: there is no "camm" to take frames from, did you mean "cam"?`,
+		}},
+		{"sessions", "sesions: {a: {model: a/b}, b: {model: a/b}}\nsources: {cam: {track: x, session: a}}" + withLog, []string{`1: unknown field "sesions", did you mean "sessions"?`}},
+		{"a name", withCam + "stages: [{nmae: people, type: people_detect}]\nsinks: [{name: log, type: log, from: people, when: people.detections == nil}]", []string{`2: stages[0]: unknown field "nmae", did you mean "name"?`}},
+		{"a type", withCam + "stages: [{name: b, tpye: blur, config: {radius: 4}}]" + withLog, []string{
+			`2: stage "b": unknown field "tpye", did you mean "type"?`, `2: stage "b": radius: must be odd and positive, got 4`,
+		}},
+		{"from", withCam + "stages: [{name: p, type: people_detect}]\nsinks: [{name: r, type: record, form: cam, config: {copy: true}}]", []string{
+			`3: sink "r": unknown field "form", did you mean "from"?`,
+			`3: sink "r": from: it takes pictures as they come, not yet decoded, and cam, a source of kind file, has none`,
+		}},
+		{"a source of a misspelt kind", "sources: {cam: {fil: x, lop: true}}\nsinks: [{name: log, type: log, from: cam}]", []string{
+			`1: source "cam": unknown kind of source "fil", did you mean "file"?`, `1: source "cam": unknown field "lop", did you mean "loop"?`,
+		}},
+		{"a field that there is already", withCam + "stages: [{name: b, type: blur, nmae: c}]" + withLog, []string{`2: stage "b": unknown field "nmae", did you mean "name"?`}},
+		{"a field that is needed, beside it", aSession + withCam + "sinks: [{name: c, type: command, command: x}]", []string{`3: sink "c": unknown field "command": it belongs under config`}},
+		// What was not understood may be what others refer to.
+		{"a section like none", withCam + "zzz: [{name: people, type: people_detect}]\nsinks: [{name: log, type: log, from: people, when: people.detections == nil}]", []string{`2: unknown field "zzz"; there are max_in_flight, name, session, sessions, sinks, sources and stages`}},
+		{"a section twice", withCam + "stage: [{name: people, type: people_detect}]\nstages: []\nsinks: [{name: log, type: log, from: people}]", []string{`2: unknown field "stage", did you mean "stages"?`}},
+		{"stages in a map", withCam + "stages: {people: {type: people_detect}}\nsinks: [{name: log, type: log, from: people}]", []string{`2: stages: must be a list (- name: …), got a map`}},
+		{"sources in a list", "sources: [{name: cam, file: x}]\nsinks: [{name: log, type: log, from: cam}]", []string{`1: sources: must be a map (key: value), got a list`}},
+		{"a stage without a name", withCam + "stages: [{type: people_detect}]\nsinks: [{name: log, type: log, from: people}]", []string{`2: stages[0]: name is missing`}},
+
 		{"a key that is a list", withCam + "[a]: 3" + withLog, []string{"2: a key must be text, got a list"}},
 		{"a merge of a text", withCam + "stages: [{<<: x, name: b, type: blur}]" + withLog, []string{`2: stage "b": <<: must be a map or a list of maps, got x`}},
 
@@ -128,7 +157,7 @@ func TestMistakes(t *testing.T) {
 		{"no source", "name: x" + withLog, []string{`1: sources: a pipeline has at least one, such as sources: {cam: {track: …}}`}},
 		{"no sink", withCam, []string{`1: sinks: a pipeline has at least one`}},
 		{"no kind of source", "sources: {cam: {loop: true}}" + withLog, []string{`1: source "cam": says no kind of source: one of file, message or track`}},
-		{"a misspelt kind", "sources: {cam: {trak: x}}" + withLog, []string{`1: source "cam": unknown kind of source "trak", did you mean "track"?`}},
+		{"a misspelt kind", aSession + "sources: {cam: {trak: x}}" + withLog, []string{`2: source "cam": unknown kind of source "trak", did you mean "track"?`}},
 		{"two kinds", "sources: {cam: {track: x, file: y}}" + withLog, []string{`1: source "cam": track and file exclude each other`}},
 		{"a track without session", "sources: {cam: {track: x}}" + withLog, []string{`1: source "cam": needs a session, and the file has none`}},
 
@@ -170,6 +199,8 @@ func TestMistakes(t *testing.T) {
 		{"nobody", "session: {wait: 5s}\n" + withCam + withLog, []string{`1: session: needs model, url or sim, such as {model: reactor/x2}`}},
 		{"two at once", "session: {model: a/b, sim: {clip: x}}\n" + withCam + withLog, []string{`1: session: model and sim exclude each other`}},
 		{"not a URL", "session: {url: localhost:8080}\n" + withCam + withLog, []string{`1: session: url: must be an http or https URL, got localhost:8080`}},
+		{"an address for a model", "session: {model: 'http://localhost:8080'}\n" + withCam + withLog, []string{`1: session: model: must be a name such as reactor/x2, got an address: that of a local runtime is url: http://localhost:8080`}},
+		{"host and port for a model", "session: {model: localhost:8080}\n" + withCam + withLog, []string{`1: session: model: must be a name such as reactor/x2, got an address: that of a local runtime is url: http://localhost:8080`}},
 		{"on_exit", "session: {model: a/b, on_exit: stop}\n" + withCam + withLog, []string{`1: session: on_exit: must be end or leave, got stop`}},
 		{"a limit in parts of a second", "session: {model: a/b, limit: 1500ms}\n" + withCam + withLog, []string{`1: session: limit: must be whole seconds, at least one, got 1.5s`}},
 		{"renewed too early", "session: {model: a/b, limit: 1m, renew: {before: 60s}}\n" + withCam + withLog, []string{`1: session: renew.before: must be less than the limit of 1m0s, got 1m0s`}},
@@ -230,7 +261,7 @@ func TestMistakes(t *testing.T) {
 
 		// All at once, by line.
 		{"many", `name: crosswalk
-sesion: {}
+sesion: {model: a/b}
 sources:
   cam: {file: x, lop: true}
 stages:

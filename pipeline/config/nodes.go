@@ -59,6 +59,7 @@ func (l *loader) sources(c *component, n *yaml.Node) {
 	if n == nil || isNull(n) {
 		return
 	}
+	l.incomplete = l.incomplete || n.Kind != yaml.MappingNode
 	c.entries(n, "sources", func(name string, key, value *yaml.Node) {
 		l.source(name, key, target(value))
 	})
@@ -71,18 +72,13 @@ func (l *loader) source(name string, key, n *yaml.Node) {
 	c := &component{decoder: l.decoder, about: label, node: n}
 	src := &node{label: label, name: name, yaml: n, source: &Source{Name: name, Line: key.Line}, keys: c}
 	l.add(src, key)
-	var kinds []string
-	for _, p := range pairs(n) {
-		if _, ok := l.reg.Source(p.key.Value); ok {
-			kinds = append(kinds, p.key.Value)
-		}
-	}
+	kinds := l.sourceKinds(c, n)
 	switch {
 	case n.Kind != yaml.MappingNode:
 		c.wrong(n, "", "must be a map such as {%s: …}, got %s", firstOf(l.reg.Sources(), "track"), got(n))
 		return
 	case len(kinds) == 0:
-		l.noSourceKind(c, key, n)
+		c.wrong(key, "", "says no kind of source: one of %s", or(l.reg.Sources()))
 		return
 	case len(kinds) > 1:
 		c.wrong(key, "", "%s exclude each other", and(kinds))
@@ -101,20 +97,32 @@ func (l *loader) source(name string, key, n *yaml.Node) {
 	l.configure(src, without(n, "session"))
 }
 
-func (l *loader) noSourceKind(c *component, key, n *yaml.Node) {
+// sourceKinds are the keys of a source that name its kind: one, if all is well. A
+// misspelt one is put right.
+func (l *loader) sourceKinds(c *component, n *yaml.Node) []string {
+	var kinds []string
 	for _, p := range pairs(n) {
-		if hint := expr.DidYouMean(p.key.Value, l.reg.Sources()); hint != "" {
-			c.wrong(p.key, "", "unknown kind of source %q%s", shorten(p.key.Value), hint)
-			return
+		if _, ok := l.reg.Source(p.key.Value); ok {
+			kinds = append(kinds, p.key.Value)
 		}
 	}
-	c.wrong(key, "", "says no kind of source: one of %s", or(l.reg.Sources()))
+	if len(kinds) > 0 {
+		return kinds
+	}
+	for _, p := range pairs(n) {
+		if meant := expr.Meant(p.key.Value, l.reg.Sources()); meant != "" {
+			c.wrong(p.key, "", "unknown kind of source %q, did you mean %q?", shorten(p.key.Value), meant)
+			p.key.Value = meant
+			return []string{meant}
+		}
+	}
+	return nil
 }
 
 func (l *loader) stage(n *yaml.Node, label string) {
-	kindName := scalarOf(n, "type")
-	kind, known := l.reg.Stage(kindName)
 	f := newStageFile()
+	kindName := l.typeOf(n, label, "stage", &f)
+	kind, known := l.reg.Stage(kindName)
 	st := &node{stage: &Stage{Type: kind}, known: known}
 	var newConfig func() any
 	if known {
@@ -170,9 +178,9 @@ func (l *loader) stageRules(n *node, f stageFile) {
 }
 
 func (l *loader) sink(n *yaml.Node, label string) {
-	kindName := scalarOf(n, "type")
-	kind, known := l.reg.Sink(kindName)
 	f := newSinkFile()
+	kindName := l.typeOf(n, label, "sink", &f)
+	kind, known := l.reg.Sink(kindName)
 	si := &node{sink: &Sink{Type: kind, Edge: kind.Edge}, known: known}
 	var newConfig func() any
 	if known {
@@ -228,12 +236,26 @@ func (n *node) queue(f *queueFile, kind pipeline.Queue) *pipeline.Queue {
 	return &q
 }
 
+// typeOf returns the kind of a stage or sink whose keys are those of f. The keys
+// that say whose mistakes are told, and by which kind, are put right first.
+func (l *loader) typeOf(n *yaml.Node, label, word string, f any) string {
+	c := &component{decoder: l.decoder, about: labelOf(n, label, word)}
+	c.unknownFirst(n, fieldsOf(settable(f)), "name", "type")
+	return scalarOf(n, "type")
+}
+
+// labelOf is what a stage or sink is called in messages: by its name, or else by
+// its place in the file.
+func labelOf(n *yaml.Node, place, word string) string {
+	if name := scalarOf(n, "name"); name != "" {
+		return fmt.Sprintf("%s %q", word, shorten(name))
+	}
+	return place
+}
+
 // begin reads the keys of a stage or sink into f, and its config.
 func (l *loader) begin(n *node, at *yaml.Node, label, word string, f any, newConfig func() any) {
-	n.yaml, n.label, n.name = at, label, scalarOf(at, "name")
-	if n.name != "" {
-		n.label = fmt.Sprintf("%s %q", word, shorten(n.name))
-	}
+	n.yaml, n.label, n.name = at, labelOf(at, label, word), scalarOf(at, "name")
 	n.keys = &component{decoder: l.decoder, about: n.label}
 	if newConfig != nil {
 		n.cfg = newConfig()
@@ -246,6 +268,7 @@ func (l *loader) begin(n *node, at *yaml.Node, label, word string, f any, newCon
 	}
 	n.keys.into(at, f)
 	if at.Kind != yaml.MappingNode {
+		l.incomplete = true
 		return
 	}
 	n.common().Line = at.Line
@@ -283,7 +306,7 @@ func (l *loader) configure(n *node, at *yaml.Node) {
 	if at == nil {
 		n.config.node = &yaml.Node{Line: n.yaml.Line}
 	}
-	if len(l.all) == before && !l.holdsBroken(at) {
+	if len(l.all) == before && !n.keys.misplaced && !l.holdsBroken(at) {
 		n.config.validate(n.cfg)
 	}
 }
@@ -333,6 +356,7 @@ func (l *loader) add(n *node, at *yaml.Node) {
 		switch {
 		case value == nil:
 			n.keys.wrong(at, "", "name is missing")
+			l.incomplete = true
 			return
 		case value.Kind != yaml.ScalarNode || l.broken[value] || isNull(value):
 			return // that was said already

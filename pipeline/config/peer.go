@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,9 @@ func Peer(name string, env func(string) (string, bool)) (Session, error) {
 	s := Session{Model: name}
 	if isURL(name) {
 		s.Model, s.URL = "", name
+	}
+	if addressOf(s.Model) != "" {
+		return Session{}, fmt.Errorf("must be a model's name, or an http or https URL such as %s, got %s", localURL, shorten(name))
 	}
 	if err := s.complete(env, name != ""); err != nil {
 		return Session{}, err
@@ -38,6 +42,9 @@ func (s *Session) complete(env func(string) (string, bool), chosen bool) error {
 	if !chosen {
 		s.Model = variable("REACTOR_MODEL")
 	}
+	if !chosen && addressOf(s.Model) != "" {
+		return fmt.Errorf("REACTOR_MODEL: must be a name such as reactor/x2, got an address: %s is for REACTOR_API_URL", shorten(s.Model))
+	}
 	if s.URL == "" && (s.Model != "" || !chosen) {
 		s.URL = variable("REACTOR_API_URL")
 		if s.URL != "" && !isURL(s.URL) {
@@ -59,4 +66,19 @@ func (s *Session) complete(env func(string) (string, bool), chosen bool) error {
 		s.Token = variable("REACTOR_JWT")
 	}
 	return err
+}
+
+// hostAndPort is the address of a server without its scheme.
+var hostAndPort = regexp.MustCompile(`^[A-Za-z0-9.-]+:[0-9]+(/|$)`)
+
+// addressOf returns the URL that somebody wrote where a model's name belongs, "" for
+// a name.
+func addressOf(model string) string {
+	switch {
+	case strings.Contains(model, "://"):
+		return model
+	case hostAndPort.MatchString(model):
+		return "http://" + model
+	}
+	return ""
 }

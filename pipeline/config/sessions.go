@@ -101,6 +101,10 @@ func (l *loader) peer(c *component, s *Session, key, n *yaml.Node) {
 		l.sim(c, s.Sim, entry(n, "sim"))
 		return
 	}
+	if address := addressOf(s.Model); address != "" {
+		c.wrong(keyNode(n, "model"), "model", "must be a name such as reactor/x2, got an address: that of a local runtime is url: %s", shorten(address))
+		return
+	}
 	if s.URL != "" && !isURL(s.URL) {
 		c.wrong(keyNode(n, "url"), "url", "must be an http or https URL, got %s", shorten(s.URL))
 	}

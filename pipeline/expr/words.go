@@ -14,16 +14,23 @@ import (
 // DidYouMean returns `, did you mean "resize"?` where one of the known words is
 // close to what came, else "".
 func DidYouMean(word string, known []string) string {
+	meant := Meant(word, known)
+	if meant == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q?", meant)
+}
+
+// Meant returns the known word that is the closest to what came, "" if none is
+// close.
+func Meant(word string, known []string) string {
 	best, bestDistance := "", 1+max(1, (len(word)+1)/3)
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return best
 }
 
 // distance counts the letters to add, drop, change or swap with a neighbour to
