@@ -97,7 +97,7 @@ func (c *connection) runCommand(id, name string, args map[string]any, uploads er
 // answer checks a command and has the model carry it out.
 func (c *connection) answer(name string, args map[string]any, uploads error) (*Message, error) {
 	x := c.session
-	cmd, checked, b := x.srv.model.check(name, args)
+	cmd, checked, b := x.srv.surface().check(name, args)
 	switch {
 	case b != nil:
 		x.note(eventError, object{"message": fmt.Sprintf("command '%s' rejected (%s)", name, b), "conn_id": c.id})
@@ -210,7 +210,7 @@ func (c *connection) respond(id string, m *wire.ControlServerMessage) {
 }
 
 func (c *connection) sendSchema(id string) {
-	doc, err := wire.NewStruct(c.session.srv.model.schema())
+	doc, err := wire.NewStruct(c.session.srv.surface().schema())
 	if err != nil {
 		c.log.Error("schema not sent", "err", err)
 		return

@@ -129,7 +129,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusForbidden, "Token does not allow this model")
 		return
 	}
-	asked, refusal := s.model.parseStart(map[string]json.RawMessage{"generation": body.ExtraConfigs["generation"]})
+	asked, refusal := s.surface().parseStart(map[string]json.RawMessage{"generation": body.ExtraConfigs["generation"]})
 	if refusal != "" {
 		refuse(w, http.StatusBadRequest, refusal)
 		return

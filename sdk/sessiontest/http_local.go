@@ -26,7 +26,7 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &body) {
 		return
 	}
-	asked, refusal := s.model.parseStart(body)
+	asked, refusal := s.surface().parseStart(body)
 	if refusal != "" {
 		refuse(w, http.StatusBadRequest, refusal)
 		return
@@ -131,7 +131,7 @@ func (s *Server) getSchema(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, object{})
 		return
 	}
-	answer(w, http.StatusOK, s.model.schema())
+	answer(w, http.StatusOK, s.surface().schema())
 }
 
 func (s *Server) stopSession(w http.ResponseWriter, r *http.Request) {

@@ -198,8 +198,12 @@ func (m Model) validate() error {
 		}
 		seen[t.Name] = true
 	}
-	clear(seen)
-	for _, c := range m.Commands {
+	return validateCommands(m.Commands)
+}
+
+func validateCommands(commands []Command) error {
+	seen := map[string]bool{}
+	for _, c := range commands {
 		if c.Name == "" || seen[c.Name] {
 			return fmt.Errorf("command %q has no name or is declared twice", c.Name)
 		}

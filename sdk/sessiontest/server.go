@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -16,6 +18,7 @@ import (
 type Server struct {
 	cfg      Config
 	model    Model
+	commands atomic.Pointer[[]Command] // that the model takes now
 	log      *slog.Logger
 	http     *http.Server
 	url      string
@@ -84,6 +87,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 		tokens:     map[string]tokenScope{},
 		recordings: map[string]*recorder{},
 	}
+	s.commands.Store(&cfg.Model.Commands)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.http = &http.Server{
 		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second,
@@ -134,7 +138,26 @@ func (s *Server) Close() {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.Handler.ServeHTTP(w, r) }
 
 // Schema is the OpenAPI document of the model.
-func (s *Server) Schema() map[string]any { return s.model.schema() }
+func (s *Server) Schema() map[string]any { return s.surface().schema() }
+
+// SetCommands changes what the model takes, and its schema, from now on: what a
+// client finds that comes back to a server of another version. Commands that no
+// model can have are an error, and change nothing.
+func (s *Server) SetCommands(commands ...Command) error {
+	if err := validateCommands(commands); err != nil {
+		return err
+	}
+	commands = slices.Clone(commands)
+	s.commands.Store(&commands)
+	return nil
+}
+
+// surface is the model as it is now.
+func (s *Server) surface() Model {
+	m := s.model
+	m.Commands = *s.commands.Load()
+	return m
+}
 
 // Broadcast sends a model message to every client of every session, and to those
 // that connect at the moment. Nothing goes out to a client before its first

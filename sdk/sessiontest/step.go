@@ -169,7 +169,7 @@ func (c *connection) step(request *wire.RequestStep) (*wire.StepResult, *stepFai
 	if failure != nil {
 		return nil, failure
 	}
-	if failure := x.srv.model.checkCalls(calls); failure != nil {
+	if failure := x.srv.surface().checkCalls(calls); failure != nil {
 		return nil, failure
 	}
 	if failure := x.runCalls(c.id, calls); failure != nil {

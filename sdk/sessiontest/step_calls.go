@@ -61,7 +61,10 @@ func (m Model) checkCalls(calls []stepCall) *stepFailure {
 // answer is told to everybody.
 func (x *session) runCalls(connection uint32, calls []stepCall) *stepFailure {
 	for _, call := range calls {
-		cmd, checked, _ := x.srv.model.check(call.name, call.args)
+		cmd, checked, b := x.srv.surface().check(call.name, call.args)
+		if b != nil { // the model takes other commands since
+			return refused(call.entry, "%s is refused: %s", call.entry, b)
+		}
 		reply, err := x.perform(connection, cmd, checked)
 		if err != nil {
 			failed := asCommandError(err)

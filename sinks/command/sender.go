@@ -40,8 +40,9 @@ type sender struct {
 	cancel   context.CancelCauseFunc
 	once     sync.Once
 
-	mu      sync.Mutex // guards waiting
+	mu      sync.Mutex // guards what follows
 	waiting *decision
+	drift   error // why the session no longer takes the command
 
 	// The goroutine's own.
 	sent     map[string]any // the arguments that the model took last
@@ -109,7 +110,21 @@ func (s *sender) newer() bool {
 	return s.waiting != nil
 }
 
-func (s *sender) sessionReady() { token(s.ready) }
+// sessionReady has what waits tried at once, and says whether the session takes
+// the command at all.
+func (s *sender) sessionReady(drift error) {
+	s.mu.Lock()
+	s.drift = drift
+	s.mu.Unlock()
+	token(s.ready)
+}
+
+// drifted says why the session no longer takes the command.
+func (s *sender) drifted() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drift
+}
 
 func token(c chan struct{}) {
 	select {
@@ -134,7 +149,10 @@ func (s *sender) run(ctx context.Context) {
 
 // deliver brings d to its end, whatever that is.
 func (s *sender) deliver(ctx context.Context, d decision) {
+	drift := s.drifted()
 	switch {
+	case drift != nil:
+		s.end(d, pipeline.CommandRefused, fmt.Errorf("disabled: %w", drift))
 	case s.cfg.Dedupe && s.sentAny && reflect.DeepEqual(d.args, s.sent):
 		s.end(d, pipeline.CommandDeduped, nil)
 	case s.cfg.DryRun:

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -24,9 +23,6 @@ type Sink struct {
 	sender *sender
 
 	last decision // the last that was made
-
-	mu    sync.Mutex // guards drift
-	drift error      // why the session no longer takes the command
 }
 
 var (
@@ -56,27 +52,19 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 }
 
 // SessionReady checks the command against the model's schema: name, constants
-// and the names of what is computed. After an error nothing is sent until it
-// succeeds.
+// and the names of what is computed. After an error decisions are refused, each
+// with that error, until it succeeds.
 func (s *Sink) SessionReady(context.Context) error {
 	args, err := arguments(s.cfg.Data.Consts())
 	if err == nil {
 		err = s.env.Session.Check(s.cfg.Command, args)
 	}
-	if err == nil {
-		s.sender.sessionReady()
-	}
-	s.mu.Lock()
-	s.drift = err
-	s.mu.Unlock()
+	s.sender.sessionReady(err)
 	return err
 }
 
 // Write decides on a command for f and leaves it to be sent.
 func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
-	if err := s.drifted(); err != nil {
-		return fmt.Errorf("disabled: %w", err)
-	}
 	d, ok, err := s.decide(f)
 	if errors.Is(err, pipeline.ErrEmptyCrop) {
 		s.empty(1)
@@ -96,12 +84,6 @@ func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
 	s.last = d
 	s.sender.put(d)
 	return nil
-}
-
-func (s *Sink) drifted() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.drift
 }
 
 func (s *Sink) decide(f *pipeline.Frame) (d decision, ok bool, err error) {
