@@ -138,9 +138,16 @@ func (s *sink) write(working context.Context) {
 	s.faults.flush()
 }
 
-// next writes the next frame or access unit; false says that no frame comes any
-// more.
+// next writes the next frame, access unit or packet of sound; false says that no
+// frame comes any more. Sound comes first: that of a picture is handed on before
+// it, and would fall behind it for good where pictures always wait.
 func (s *sink) next(working context.Context) bool {
+	select {
+	case a := <-s.ear.waiting():
+		s.audio(working, a)
+		return true
+	default:
+	}
 	select {
 	case p, ok := <-s.queue.parcels:
 		switch {

@@ -89,6 +89,24 @@ func TestSound(t *testing.T) {
 	}
 }
 
+// However many pictures wait for a sink that is slow, it has heard the sound that
+// was handed on before a picture when it gets that.
+func TestSoundComesBeforeItsPicture(t *testing.T) {
+	r := newRig(t, 2)
+	r.addSource("cam", false, &sounding{feed: &feed{rig: r, frames: 200}})
+	s := new(hearer)
+	heard := 0 // both are of the sink's one goroutine
+	s.audio = func(pipeline.Audio) error { heard++; return nil }
+	s.write = func(_ context.Context, f *pipeline.Frame) error {
+		if want := 2 * (int(f.Seq) + 1); heard < want {
+			t.Errorf("%d packets before picture %d, want %d", heard, f.Seq, want)
+		}
+		return nil
+	}
+	r.addSink("out", "cam", s, hearing)
+	r.run(t.Context())
+}
+
 // An error is said, and the sound goes on; a sink that does not come back loses
 // what is too much, and that is counted.
 func TestSoundErrors(t *testing.T) {

@@ -155,6 +155,9 @@ func (s *fileSource) advance() error {
 	if s.relay != nil {
 		u := codedUnit(au)
 		u.PTS += s.base
+		if err := s.sounds(u.PTS); err != nil { // a decoder may hold many pictures
+			return err
+		}
 		s.relay(u)
 	}
 	return s.take(s.decoder.Decode(au))
