@@ -254,9 +254,14 @@ func (m *Muxer) Close() error {
 	}
 	var err error
 	if m.begun {
-		err = errors.Join(m.quiet(m.last-m.first), system(m.ctx.WriteTrailer()))
+		if err = m.quiet(m.last - m.first); err == nil {
+			err = system(m.ctx.WriteTrailer())
+		}
 	}
-	if err = errors.Join(err, m.free()); err != nil {
+	if freed := m.free(); err == nil { // else it says the same again
+		err = freed
+	}
+	if err != nil {
 		return fmt.Errorf("close %s: %w", m.path, err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -25,13 +26,15 @@ type Sink struct {
 	env     pipeline.Env
 	kept    *outfile.Kept
 	dropped func(float64)
+	lost    func(float64)
 
 	ring  ring
 	sound []pipeline.Audio // as old as the ring's pictures may be
-	heard time.Duration    // PTS up to which sound was written
+	heard time.Duration    // PTS from which on sound is still to be written
 	file  *container.Relay // of the event under way; nil without one
 	path  string           // of file
 	until time.Duration    // when that is over
+	fails bool             // the last clip could not be written
 }
 
 var (
@@ -47,6 +50,7 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	return &Sink{
 		cfg: cfg, env: env, kept: outfile.NewKept(cfg.Path, cfg.Keep, env),
 		dropped: env.Metrics.Counter("units_dropped_total", "Pictures that would have been held if there were more memory."),
+		lost:    env.Metrics.Counter("clips_lost_total", "Clips that could not be written, or not to their end."),
 		ring:    ring{span: cfg.Before.Std() + late, maxBytes: int64(cfg.Memory)},
 	}, nil
 }
@@ -84,14 +88,15 @@ func (s *Sink) soundAt(pts time.Duration) int {
 	return i
 }
 
-// hear writes the sound up to pts to the clip under way.
+// hear writes the sound up to pts to the clip under way. What comes later than its
+// picture is written with the next one.
 func (s *Sink) hear(pts time.Duration) error {
 	for _, a := range s.sound[s.soundAt(s.heard):max(s.soundAt(pts), s.soundAt(s.heard))] {
 		if err := s.file.WriteAudio(a); err != nil {
 			return err
 		}
+		s.heard = a.PTS + 1
 	}
-	s.heard = max(s.heard, pts)
 	return nil
 }
 
@@ -107,13 +112,32 @@ func (s *Sink) follow(u pipeline.Unit) error {
 }
 
 func (s *Sink) write(u pipeline.Unit) error {
-	if err := errors.Join(s.hear(u.PTS), s.file.Write(u)); err != nil {
-		return errors.Join(err, s.finish())
+	err := s.hear(u.PTS)
+	if err == nil {
+		err = s.file.Write(u)
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	file := s.file
+	s.file = nil
+	_ = s.kept.Finish(s.path, file) // what it holds stays; that the rest cannot be written either is no news
+	return s.lose(err)
 }
 
-// Write takes f for an event: its clip begins, or goes on for longer.
+// lose counts a clip that is not there, or not whole, and returns why if that is
+// news: of one after the other, because the disk is full for instance, the first.
+func (s *Sink) lose(err error) error {
+	s.lost(1)
+	if s.fails {
+		return nil
+	}
+	s.fails = true
+	return err
+}
+
+// Write takes f for an event: its clip begins, or goes on for longer. That nothing
+// can be written is an error once; the clips that are lost meanwhile are counted.
 func (s *Sink) Write(_ context.Context, f *pipeline.Frame) error {
 	s.until = f.PTS + s.cfg.After.Std()
 	if s.file != nil {
@@ -139,12 +163,15 @@ func (s *Sink) begin(keyframe pipeline.Unit) error {
 		return fmt.Errorf("path: a file such as %s holds no %s; .mkv does", s.cfg.Path, keyframe.Codec)
 	}
 	path, err := outfile.Reserve(s.cfg.Path.At(s.env.Clock.Now()), s.cfg.Exists)
+	if errors.Is(err, fs.ErrExist) {
+		return err // this clip's own
+	}
 	if err != nil {
-		return err
+		return s.lose(err)
 	}
 	file, err := container.NewRelay(path, keyframe, s.env.Audio)
 	if err != nil {
-		return errors.Join(err, outfile.Discard(path))
+		return s.lose(errors.Join(err, outfile.Discard(path)))
 	}
 	s.file, s.path, s.heard = file, path, keyframe.PTS
 	s.kept.Begin(path)
@@ -157,7 +184,14 @@ func (s *Sink) finish() error {
 	err := s.hear(s.until)
 	file := s.file
 	s.file = nil
-	return errors.Join(err, s.kept.Finish(s.path, file))
+	if err = errors.Join(err, s.kept.Finish(s.path, file)); err != nil {
+		return s.lose(err)
+	}
+	if s.fails {
+		s.fails = false
+		s.env.Log.Info("clips are written again", "path", s.path)
+	}
+	return nil
 }
 
 // Close completes the clip under way.

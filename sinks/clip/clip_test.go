@@ -313,7 +313,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := units(t, decode.VP8, 500*time.Millisecond, 100, 64)
-	failures := r.feed(all[:50], 2*time.Second)
+	failures := r.feed(all[:50], time.Second, 2*time.Second)
 	if len(failures) != 1 || !strings.HasSuffix(failures[0], "no space left on device") {
 		t.Errorf("got %q", failures)
 	}

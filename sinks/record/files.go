@@ -68,7 +68,12 @@ func (f *files) WriteAudio(_ context.Context, a pipeline.Audio) error {
 	switch {
 	case f.ending == nil:
 	case a.PTS < f.until:
-		return f.ending.WriteAudio(a)
+		err := f.ending.WriteAudio(a)
+		if err != nil {
+			f.abandon(f.ending)
+			f.ending = nil
+		}
+		return err
 	default:
 		if err := f.end(); err != nil {
 			return err
@@ -82,7 +87,7 @@ func (f *files) WriteAudio(_ context.Context, a pipeline.Audio) error {
 func (f *files) hear(to file, pts time.Duration) error {
 	if f.ending != nil && pts >= f.until+lateSound {
 		if err := f.end(); err != nil {
-			return err
+			return &unwritable{err}
 		}
 	}
 	for _, a := range f.sound.Before(pts) {

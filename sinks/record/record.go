@@ -92,7 +92,10 @@ func (s *Sink) write(img pipeline.Image, pts time.Duration) error {
 			return err
 		}
 	}
-	err := errors.Join(s.hear(s.file, pts), s.file.write(img, pts))
+	err := s.hear(s.file, pts)
+	if err == nil {
+		err = s.file.write(img, pts)
+	}
 	if _, ok := errors.AsType[*unwritable](err); ok {
 		s.abandon(s.file)
 		s.file = nil

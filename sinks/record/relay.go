@@ -78,7 +78,11 @@ func (r *Relay) write(u pipeline.Unit) error {
 	} else if u.PTS <= r.last {
 		return nil // one picture an instant
 	}
-	if err := errors.Join(r.hear(r.file, u.PTS), r.file.Write(u)); err != nil {
+	err := r.hear(r.file, u.PTS)
+	if err == nil {
+		err = r.file.Write(u)
+	}
+	if err != nil {
 		r.abandon(r.file)
 		r.file = nil
 		return &unwritable{err}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/reactorpipe/reactorpipe/decode"
+	decoder "github.com/reactorpipe/reactorpipe/decode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/encode"
 	encoder "github.com/reactorpipe/reactorpipe/encode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -171,27 +172,69 @@ func TestCopyOntoAFullDisk(t *testing.T) {
 	}
 }
 
-// Without keyframes in between, too, a kill costs a second at most.
+// Without keyframes in between, too, and with sound beside the picture, a kill
+// costs a second of either at most.
 func TestCopyKilledInTheMiddle(t *testing.T) {
 	for _, tt := range []struct {
 		file  string
 		codec decode.Codec
-	}{{"a.mkv", decode.VP8}, {"a.mp4", decode.H264}} {
-		t.Run(tt.file, func(t *testing.T) {
+		audio bool
+	}{{"a.mkv", decode.VP8, false}, {"a.mkv", decode.VP8, true}, {"a.mp4", decode.H264, false}, {"a.mp4", decode.H264, true}} {
+		t.Run(fmt.Sprintf("%s sound %t", tt.file, tt.audio), func(t *testing.T) {
 			// What a killed process leaves is what another one sees just now.
 			path := filepath.Join(t.TempDir(), tt.file)
 			cfg := record.Default()
 			cfg.Path, cfg.Codec = outfile.Path(path), record.Copy
-			s := open(t, cfg, env(new(bytes.Buffer)))
-			if _, failures := relay(t, s, unitsOf(t, tt.codec, 0, 100, 64)); failures != nil {
-				t.Fatal(failures)
+			e := env(new(bytes.Buffer))
+			e.Audio = tt.audio
+			s := open(t, cfg, e)
+			for _, u := range unitsOf(t, tt.codec, 0, 100, 64) {
+				if tt.audio {
+					hush(t, s, u.PTS)
+				}
+				if _, failures := relay(t, s, []pipeline.Unit{u}); failures != nil {
+					t.Fatal(failures)
+				}
 			}
 			if _, err := exec.LookPath("ffprobe"); err != nil {
 				t.Skip("no ffprobe on this machine: the recording is not looked at")
 			}
-			if lost := time.Duration(100-playable(t, path)) * frameTime; lost > time.Second {
-				t.Errorf("%s are lost", lost)
+			const all = 100 * frameTime
+			if lost := all - time.Duration(playable(t, path))*frameTime; lost > time.Second {
+				t.Errorf("%s of pictures are lost", lost)
+			}
+			if !tt.audio {
+				return
+			}
+			if lost := all - soundOf(t, path); lost > time.Second {
+				t.Errorf("%s of sound are lost", lost)
 			}
 		})
 	}
+}
+
+// hush writes silence as long as a picture.
+func hush(t *testing.T, s pipeline.Sink, pts time.Duration) {
+	t.Helper()
+	const packet = 20 * time.Millisecond
+	for at := pts; at < pts+frameTime; at += packet {
+		a := pipeline.Audio{Codec: "opus", Data: []byte{31 << 3, 0xff, 0xfe}, PTS: at, Duration: packet}
+		if err := s.(pipeline.AudioSink).WriteAudio(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// soundOf returns how much sound a file has that may have no end.
+func soundOf(t *testing.T, path string) (length time.Duration) {
+	t.Helper()
+	f, err := decoder.OpenSoundFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for s, err := f.Next(); err == nil; s, err = f.Next() {
+		length = s.PTS + s.Duration()
+	}
+	return length
 }

@@ -48,6 +48,7 @@ type Kept struct {
 	files  []keptFile // the oldest first
 	open   bool       // the last is still being written
 	dead   int        // lines of the list whose files are gone
+	torn   bool       // the list ends in the middle of a line
 	tidied time.Time
 }
 
@@ -250,7 +251,11 @@ func (k *Kept) note(f keptFile) error {
 	if err != nil {
 		return err
 	}
-	_, err = list.Write(append(line, '\n'))
+	if k.torn {
+		line = append([]byte("\n"), line...)
+	}
+	n, err := list.Write(append(line, '\n'))
+	k.torn = err != nil && (k.torn || n > 0)
 	return errors.Join(err, list.Close())
 }
 
@@ -267,6 +272,7 @@ func (k *Kept) load() {
 		}
 		return
 	}
+	k.torn = len(content) > 0 && !bytes.HasSuffix(content, []byte("\n")) // a crash, or a full disk
 	lines := bytes.Split(content, []byte("\n"))
 	seen := make(map[identity]bool) // a file that was overwritten is there twice
 	for _, line := range slices.Backward(lines) {
@@ -312,7 +318,7 @@ func (k *Kept) rewrite() {
 		k.log.Warn("list of files not written anew", "err", err)
 		return
 	}
-	k.dead = 0
+	k.dead, k.torn = 0, false
 }
 
 // identify returns what tells the file at path from others.

@@ -201,3 +201,26 @@ func TestListOf(t *testing.T) {
 		}
 	}
 }
+
+// A crash may leave half a line at the end of the list: what is noted behind it is
+// a line of its own.
+func TestKeepTornList(t *testing.T) {
+	s := newShelf(t, "a.txt")
+	keep := Keep{Size: 10}
+	first := NewKept(s.path, keep, s.env)
+	first.Begin(s.put("a-1.txt", 6))
+	first.End()
+	list, err := os.ReadFile(listOf(s.path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(listOf(s.path), append(list, list[:len(list)/2]...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := NewKept(s.path, Keep{Size: 100}, s.env)
+	second.Begin(s.put("a-2.txt", 6))
+	second.End()
+	third := NewKept(s.path, keep, s.env)
+	third.Begin(s.put("a-3.txt", 6))
+	s.want("a-3.txt")
+}
