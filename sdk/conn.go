@@ -410,13 +410,14 @@ func (c *conn) receive(remote *webrtc.TrackRemote, receiver *webrtc.RTPReceiver)
 	if t == nil {
 		return
 	}
-	t.source.Store(&remoteSource{conn: c, ssrc: uint32(remote.SSRC())})
+	src := &remoteSource{conn: c, ssrc: uint32(remote.SSRC())}
+	t.source.Store(src)
 	count := &inbound{
-		track: t, ssrc: uint32(remote.SSRC()), clock: remote.Codec().ClockRate,
+		track: t, ssrc: src.ssrc, clock: remote.Codec().ClockRate,
 		numbers: transportNumbers(receiver.GetParameters()), repairs: t.info.Kind == Video,
 	}
 	c.meter.receiving(count)
-	c.spawn(func() { c.readReports(receiver, count) })
+	c.spawn(func() { c.readReports(receiver, count, src) })
 	c.spawn(func() { c.readPackets(remote, count) })
 }
 
@@ -461,7 +462,7 @@ func (c *conn) took(p *rtp.Packet, on *page, count *inbound, n int, now time.Tim
 }
 
 // readReports follows the sender reports of a stream.
-func (c *conn) readReports(receiver *webrtc.RTPReceiver, count *inbound) {
+func (c *conn) readReports(receiver *webrtc.RTPReceiver, count *inbound, src *remoteSource) {
 	for {
 		packets, _, err := receiver.ReadRTCP()
 		if c.readEnds(err) {
@@ -470,7 +471,7 @@ func (c *conn) readReports(receiver *webrtc.RTPReceiver, count *inbound) {
 		for _, p := range packets {
 			if r, ok := p.(*rtcp.SenderReport); ok && r.SSRC == count.ssrc && r.NTPTime != 0 {
 				count.senderReport(r.NTPTime, time.Now())
-				count.track.report.Store(&senderReport{rtp: r.RTPTime, wall: ntpTime(r.NTPTime), clock: count.clock, ssrc: count.ssrc})
+				src.report.Store(&senderReport{rtp: r.RTPTime, wall: ntpTime(r.NTPTime), clock: count.clock})
 			}
 		}
 	}

@@ -38,7 +38,6 @@ func (s *Session) attach(ctx context.Context, c *conn) {
 	s.conn, s.epoch = c, c.epoch
 	s.mu.Unlock()
 	for _, t := range s.tracks {
-		t.report.Store(nil)
 		if t.info.Direction == ReceiveOnly && !t.Paused() {
 			_ = c.announce(t) // a failure is a loss, which run sees
 		}

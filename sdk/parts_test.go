@@ -283,7 +283,9 @@ func TestSenderTime(t *testing.T) {
 	if want := time.Unix(3_987_654_321-2_208_988_800, 500_000_000).UTC(); !wall.Equal(want) {
 		t.Errorf("NTP: got %v, want %v", wall, want)
 	}
-	track.report.Store(&senderReport{rtp: 1<<32 - 45000, wall: wall, clock: 90000})
+	first := &remoteSource{}
+	first.report.Store(&senderReport{rtp: 1<<32 - 45000, wall: wall, clock: 90000})
+	track.source.Store(first)
 	tests := []struct {
 		name string
 		rtp  uint32
@@ -297,6 +299,10 @@ func TestSenderTime(t *testing.T) {
 		if got, ok := track.SenderTime(tt.rtp); !ok || got.Sub(wall) != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got.Sub(wall), tt.want)
 		}
+	}
+	track.source.Store(&remoteSource{})
+	if at, ok := track.SenderTime(45000); ok {
+		t.Errorf("after a reconnect, by a report from before: %v", at)
 	}
 }
 

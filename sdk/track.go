@@ -42,7 +42,6 @@ type Track struct {
 	session *Session
 	info    TrackInfo
 	queue   packetQueue
-	report  atomic.Pointer[senderReport]
 	source  atomic.Pointer[remoteSource]
 	// decoding is what the reader said of its decoder, nil before.
 	decoding atomic.Pointer[Decoding]
@@ -53,10 +52,12 @@ type Track struct {
 	bounds BitrateBounds
 }
 
-// remoteSource is where a track's packets come from in one connection.
+// remoteSource is where a track's packets come from in one connection. Timestamps
+// of another one have nothing to do with its reports.
 type remoteSource struct {
-	conn *conn
-	ssrc uint32
+	conn   *conn
+	ssrc   uint32
+	report atomic.Pointer[senderReport] // the last
 }
 
 func newTrack(s *Session, info TrackInfo) *Track {
@@ -168,13 +169,16 @@ type senderReport struct {
 	rtp   uint32
 	wall  time.Time
 	clock uint32 // Hz
-	ssrc  uint32
 }
 
 // SenderTime returns the sender's wall time of an RTP timestamp of the present
 // connection, by its last sender report; false before there was one.
 func (t *Track) SenderTime(rtpTimestamp uint32) (time.Time, bool) {
-	r := t.report.Load()
+	src := t.source.Load()
+	if src == nil {
+		return time.Time{}, false
+	}
+	r := src.report.Load()
 	if r == nil || r.clock == 0 {
 		return time.Time{}, false
 	}

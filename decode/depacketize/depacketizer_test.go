@@ -203,7 +203,7 @@ func TestLoss(t *testing.T) {
 			return []int{n, n + 1}
 		}, "key delta", "key delta key delta"},
 	}
-	for _, codec := range []decode.Codec{decode.VP8, decode.VP9, decode.H264, decode.H265} {
+	for _, codec := range []decode.Codec{decode.VP8, decode.VP9, decode.H264, decode.H265, decode.AV1} {
 		for _, tt := range tests {
 			t.Run(string(codec)+"/"+tt.name, func(t *testing.T) {
 				s := newSender(codec)
@@ -231,6 +231,31 @@ func TestLoss(t *testing.T) {
 					t.Errorf("units (-want +got):\n%s\n%+v", diff, d.Stats())
 				}
 			})
+		}
+	}
+}
+
+// A picture of which the first slices are lost is none, though nothing in it is
+// missing in front of a packet that came: it began with the loss.
+func TestFirstSliceLost(t *testing.T) {
+	slices := map[decode.Codec][3][]byte{ // of a keyframe, behind its parameter set
+		decode.H264: {{0x67, 0x42}, {0x65, 0x88, 1}, {0x65, 0x40, 1}},
+		decode.H265: {{0x42, 1, 1}, {0x26, 1, 0xaf}, {0x26, 1, 0x2f}},
+	}
+	for codec, payloads := range slices {
+		for _, lost := range []bool{false, true} {
+			d := newDepacketizer(t, codec, depacketize.Config{})
+			var packets []decode.Packet
+			for i, payload := range payloads {
+				header := rtp.Header{Timestamp: 100, Marker: i == len(payloads)-1}
+				packets = append(packets, decode.Packet{Packet: &rtp.Packet{Header: header, Payload: payload}})
+			}
+			if lost {
+				packets = without(packets, 0, 1)
+			}
+			if got := len(push(d, packets...)); (got == 0) != lost {
+				t.Errorf("%s, lost %t: got %d units", codec, lost, got)
+			}
 		}
 	}
 }

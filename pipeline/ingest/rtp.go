@@ -81,12 +81,14 @@ type rtpFeed struct {
 	done    chan struct{}
 	wg      sync.WaitGroup
 	report  atomic.Pointer[rtpReport]
+	ssrc    atomic.Uint32 // of the last packet read
 
 	quiet bool // touched by ReadRTP
 }
 
-// rtpReport ties an RTP timestamp to the sender's wall clock.
+// rtpReport ties an RTP timestamp of a sender to its wall clock.
 type rtpReport struct {
+	ssrc      uint32
 	timestamp uint32
 	wall      time.Time
 }
@@ -126,6 +128,7 @@ func (f *rtpFeed) ReadRTP(ctx context.Context) (sdk.Packet, error) {
 	for {
 		select {
 		case p := <-f.packets:
+			f.ssrc.Store(p.SSRC)
 			if f.quiet {
 				f.quiet = false
 				f.log.Info("packets come again")
@@ -156,7 +159,7 @@ func (f *rtpFeed) ParameterSets() []byte { return f.stream.parameterSets }
 // SenderTime implements feed.
 func (f *rtpFeed) SenderTime(timestamp uint32) (time.Time, bool) {
 	r := f.report.Load()
-	if r == nil {
+	if r == nil || r.ssrc != f.ssrc.Load() {
 		return time.Time{}, false
 	}
 	return r.at(timestamp, f.stream.codec), true
@@ -207,14 +210,20 @@ func (f *rtpFeed) read(conn *net.UDPConn) {
 // isRTCP tells the two apart where they share a port (RFC 5761 section 4).
 func isRTCP(b []byte) bool { return len(b) > 1 && 192 <= b[1] && b[1] <= 223 }
 
+// reported takes the sender reports of a packet. The one of the sender that is
+// heard makes no room for anybody else's.
 func (f *rtpFeed) reported(b []byte) {
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil {
 		return
 	}
 	for _, p := range packets {
-		if r, ok := p.(*rtcp.SenderReport); ok && r.NTPTime != 0 {
-			f.report.Store(&rtpReport{r.RTPTime, ntpTime(r.NTPTime)})
+		r, ok := p.(*rtcp.SenderReport)
+		if !ok || r.NTPTime == 0 {
+			continue
+		}
+		if last := f.report.Load(); last == nil || last.ssrc != f.ssrc.Load() || r.SSRC == last.ssrc {
+			f.report.Store(&rtpReport{r.SSRC, r.RTPTime, ntpTime(r.NTPTime)})
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
 	"golang.org/x/sys/unix"
 
 	"github.com/reactorpipe/reactorpipe/decode"
@@ -296,6 +297,46 @@ func TestRTPSenderReports(t *testing.T) {
 	}
 }
 
+// A report is of one sender alone: neither a stranger's, nor that of the sender
+// before, says when a picture was taken.
+func TestRTPReportsOfOneSender(t *testing.T) {
+	f := &rtpFeed{stream: rtpStream{codec: decode.VP8}, packets: make(chan sdk.Packet, 1)}
+	hear := func(ssrc uint32) {
+		t.Helper()
+		f.packets <- sdk.Packet{Packet: &rtp.Packet{Header: rtp.Header{SSRC: ssrc}}}
+		if _, err := f.ReadRTP(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := func(ssrc uint32, second uint64) {
+		t.Helper()
+		b, err := (&rtcp.SenderReport{SSRC: ssrc, NTPTime: (2208988800 + second) << 32, RTPTime: 90_000}).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.reported(b)
+	}
+	want := func(when string, second int64) {
+		t.Helper()
+		at, known := f.SenderTime(90_000)
+		if known != (second > 0) || known && at.Unix() != second {
+			t.Errorf("%s: got %v, %t, want second %d", when, at, known, second)
+		}
+	}
+	report(7, 1000)
+	want("before a packet", 0)
+	hear(7)
+	want("a report before the first packet", 1000)
+	report(8, 5000)
+	want("a stranger's report", 1000)
+	report(7, 1001)
+	want("the next report", 1001)
+	hear(8)
+	want("another sender", 0)
+	report(8, 5001)
+	want("its report", 5001)
+}
+
 // ffmpeg's own sender is understood by the description that it writes, though
 // parameter sets are nowhere else.
 func TestRTPFromFFmpeg(t *testing.T) {
@@ -342,7 +383,7 @@ func TestRTPSilence(t *testing.T) {
 		if _, err := f.ReadRTP(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
-		f.packets <- sdk.Packet{}
+		f.packets <- sdk.Packet{Packet: &rtp.Packet{}}
 		if _, err := f.ReadRTP(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -98,15 +98,15 @@ type rtspFeed struct {
 	played bool // a packet came on this connection
 
 	stream atomic.Pointer[rtspStream]
-	report atomic.Pointer[rtpReport]
 }
 
-// rtspStream is what is played.
+// rtspStream is what is played over one connection.
 type rtspStream struct {
 	rtpStream
 	client *gortsplib.Client
 	media  *description.Media
 	ssrc   atomic.Uint32
+	report atomic.Pointer[rtpReport]
 }
 
 func newRTSPFeed(u *url.URL, transport *gortsplib.Protocol, trust *tls.Config, log *slog.Logger) *rtspFeed {
@@ -257,7 +257,7 @@ func (f *rtspFeed) take(ctx context.Context, s *rtspStream, p *rtp.Packet) {
 	f.played = true
 	s.ssrc.Store(p.SSRC)
 	if wall, ok := s.client.PacketNTP(s.media, p); ok {
-		f.report.Store(&rtpReport{p.Timestamp, wall})
+		s.report.Store(&rtpReport{p.SSRC, p.Timestamp, wall})
 	}
 	select {
 	case f.packets <- sdk.Packet{Packet: p.Clone(), Arrival: now, Codec: string(s.codec), Epoch: f.epoch}:
@@ -292,8 +292,12 @@ func (f *rtspFeed) RTT() time.Duration { return 0 }
 
 // SenderTime implements feed.
 func (f *rtspFeed) SenderTime(timestamp uint32) (time.Time, bool) {
-	r, s := f.report.Load(), f.stream.Load()
-	if r == nil || s == nil {
+	s := f.stream.Load()
+	if s == nil {
+		return time.Time{}, false
+	}
+	r := s.report.Load()
+	if r == nil || r.ssrc != s.ssrc.Load() {
 		return time.Time{}, false
 	}
 	return r.at(timestamp, s.codec), true

@@ -43,6 +43,8 @@ type camera struct {
 	addr   string
 	udp    *net.UDPAddr
 	tls    *tls.Config // nil: without
+	group  string      // of addresses that it sends to where a viewer wants that; "": none
+	clock  time.Time   // of its first picture, as its reports say; zero: it sends none
 
 	mu     sync.Mutex // guards what follows
 	stream *gortsplib.ServerStream
@@ -86,6 +88,10 @@ func (c *camera) start(codec string) {
 	if c.tls != nil { // which goes with packets in the connection
 		c.server.UDPRTPAddress, c.server.UDPRTCPAddress = "", ""
 	}
+	if c.group != "" {
+		c.server.MulticastIPRange, c.server.MulticastRTPPort, c.server.MulticastRTCPPort = c.group, c.udp.Port, c.udp.Port+1
+		c.server.UDPRTPAddress, c.server.UDPRTCPAddress = "", ""
+	}
 	if err := c.server.Start(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -109,9 +115,16 @@ func (c *camera) send(codec string, stream *gortsplib.ServerStream, stop chan st
 		if i%15 == 0 {
 			s.keyframe()
 		}
-		for _, p := range s.picture(time.Time{}) {
+		packets := s.picture(time.Time{})
+		for _, p := range packets {
 			p.PayloadType = 96
 			_ = stream.WritePacketRTP(c.media, p.Packet) // readers come and go
+		}
+		if last := packets[len(packets)-1]; i%15 == 1 && !c.clock.IsZero() {
+			at := c.clock.Add(time.Duration(i) * frameTime).Unix()
+			_ = stream.WritePacketRTCP(c.media, &rtcp.SenderReport{
+				SSRC: last.SSRC, NTPTime: uint64(2208988800+at) << 32, RTPTime: last.Timestamp,
+			})
 		}
 		select {
 		case <-stop:
@@ -208,6 +221,78 @@ func TestRTSP(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A camera sends to a group, whose address it says, on the interface on which it is
+// asked.
+func TestRTSPMulticast(t *testing.T) {
+	host, found := multicastHost(t)
+	if !found {
+		t.Skip("no interface of this machine has an IPv4 address and multicast")
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	c := newCameraAs(t, "h264", func(c *camera) { c.addr, c.group = l.Addr().String(), "239.255.77.0/24" })
+	s, log := c.view("multicast", cameraUser, cameraPassword)
+	first, second := metaOf(t, s), metaOf(t, s)
+	if !first.Keyframe || second.Seq != first.Seq+1 || second.PTS <= first.PTS {
+		t.Errorf("%+v after %+v\n%s", second, first, log)
+	}
+}
+
+// multicastHost returns an address of this machine.
+func multicastHost(t *testing.T) (host string, found bool) {
+	t.Helper()
+	all, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range all {
+		if i.Flags&net.FlagMulticast == 0 || i.Flags&net.FlagRunning == 0 {
+			continue
+		}
+		addresses, err := i.Addrs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range addresses {
+			if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+				return n.IP.String(), true
+			}
+		}
+	}
+	return "", false
+}
+
+// A camera's reports say when a picture was taken, those of one connection for the
+// pictures of that one.
+func TestRTSPSenderReports(t *testing.T) {
+	c := newCameraAs(t, "vp8", func(c *camera) { c.clock = time.Unix(1_000_000, 0) })
+	s, _ := c.view("tcp", cameraUser, cameraPassword)
+	s.(*liveSource).open = quickly(t, s)
+	dated := func(from int64) {
+		t.Helper()
+		for {
+			f := metaOf(t, s)
+			if f.SenderTime.IsZero() {
+				continue
+			}
+			if at := f.SenderTime.Unix(); at < from || from+3600 < at {
+				t.Fatalf("%v, the camera's clock began at %v: %+v", f.SenderTime, time.Unix(from, 0), f)
+			}
+			return
+		}
+	}
+	dated(1_000_000)
+	c.close()
+	c.clock = time.Unix(2_000_000, 0)
+	c.start("vp8")
+	for metaOf(t, s).Discontinuity == "" { //nolint:revive // until the new connection
+	}
+	dated(2_000_000)
 }
 
 // certificate returns one that 127.0.0.1 signs for itself, and the path of a file
