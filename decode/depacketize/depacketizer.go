@@ -81,6 +81,7 @@ type Stats struct {
 	Withheld  uint64 // dropped: complete, but nothing to decode them with
 	Malformed uint64 // broken by a packet that no sender should have made
 	Oversized uint64 // broken by their size
+	Untrue    uint64 // delivered whole, with a trailer that lies about its length or is no message
 }
 
 // New returns a depacketizer for codec. It waits for a keyframe.
@@ -242,6 +243,9 @@ func (u *unit) continues(last *unit) bool {
 func (d *Depacketizer) splitTrailer(au *decode.AccessUnit) {
 	data, m := wire.SplitTrailer(au.Data)
 	if m == nil {
+		if wire.EndsLikeTrailer(au.Data) {
+			d.stats.Untrue++
+		}
 		return
 	}
 	au.Data = data

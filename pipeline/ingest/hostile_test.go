@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,18 +255,43 @@ func (b *bits) golomb(values ...uint) {
 	}
 }
 
-// giants are keyframes that announce 16384 columns, and as many rows or half.
-func giants(t *testing.T) map[decode.Codec][]byte {
+// giant is a keyframe that announces more than anybody takes.
+type giant struct {
+	name   string
+	codec  decode.Codec
+	data   []byte
+	reason string // for which it is dropped
+}
+
+const startCode = "\x00\x00\x00\x01"
+
+// giants announce 16384 columns, and as many rows or half: beyond that FFmpeg's own
+// bound of a parameter set is met before ours.
+func giants(t *testing.T) []giant {
 	t.Helper()
-	vp8 := keyframeOf(t, decode.VP8)
+	vp8, vp9 := keyframeOf(t, decode.VP8), keyframeOf(t, decode.VP9)
 	for _, i := range []int{6, 8} { // RFC 6386 §9.1: 14 bits, so one less
 		vp8[i], vp8[i+1] = 0xff, 0x3f
 	}
+	// Width and height, less one, are in 16 bits each from the middle of byte 4 on.
+	copy(vp9[4:], []byte{vp9[4]&0xf0 | 0x3, 0xff, 0xf3, 0xff, 0xf0 | vp9[8]&0x0f})
+	return []giant{
+		{"vp8", decode.VP8, vp8, "over_max_pixels"},
+		{"vp9", decode.VP9, vp9, "over_max_pixels"},
+		{"h264", decode.H264, giantH264(16384, 8192), "over_max_pixels"},
+		{"h264, square", decode.H264, giantH264(16384, 16384), "undecodable"},
+		{"h265", decode.H265, giantH265(t, 16384, 8192), "over_max_pixels"},
+		{"h265, square", decode.H265, giantH265(t, 16384, 16384), "undecodable"},
+	}
+}
+
+// giantH264 is of ITU-T H.264 §7.3.2.1.1 and §7.3.2.2.
+func giantH264(width, height uint) []byte {
 	sps := &bits{out: []byte{0x67, 66, 0, 62}, n: 32}
 	sps.golomb(0, 0, 2, 1)
 	sps.put(0, 1)
-	sps.golomb(1023, 511) // macroblocks, less one: FFmpeg takes no larger ones for pictures at all
-	sps.put(0b11001, 5)   // frames only, 8×8 inference, no cropping, no VUI, stop
+	sps.golomb(width/16-1, height/16-1)
+	sps.put(0b11001, 5) // frames only, 8×8 inference, no cropping, no VUI, stop
 	pps := &bits{out: []byte{0x68}, n: 8}
 	pps.golomb(0, 0)
 	pps.put(0, 2)
@@ -272,18 +299,48 @@ func giants(t *testing.T) map[decode.Codec][]byte {
 	pps.put(0, 3)
 	pps.golomb(0, 0, 0)
 	pps.put(0b0001, 4)
-	h264 := []byte{0, 0, 0, 1}
-	h264 = append(append(h264, sps.out...), 0, 0, 0, 1)
-	h264 = append(append(h264, pps.out...), 0, 0, 0, 1, 0x65, 0x88, 0x84, 0x21, 0xa0, 0x55, 0xaa, 0x55, 0xaa)
-	return map[decode.Codec][]byte{decode.VP8: vp8, decode.H264: h264}
+	slice := []byte{0x65, 0x88, 0x84, 0x21, 0xa0, 0x55, 0xaa, 0x55, 0xaa}
+	return slices.Concat([]byte(startCode), sps.out, []byte(startCode), pps.out, []byte(startCode), slice)
+}
+
+// giantH265 is the sample with another sequence parameter set (ITU-T H.265
+// §7.3.2.2).
+func giantH265(t *testing.T, width, height uint) []byte {
+	t.Helper()
+	// Main profile, of one layer, with the bytes that keep start codes out.
+	general := []byte{0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03, 0x00, 0xba}
+	sps := &bits{out: general, n: 8 * len(general)}
+	sps.golomb(0, 1, width, height)
+	sps.put(0, 1) // no cropping
+	sps.golomb(0, 0, 4)
+	sps.put(1, 1)
+	sps.golomb(1, 0, 0, 0, 3, 0, 3, 0, 0)
+	sps.put(0, 4)
+	sps.golomb(0)
+	sps.put(0b000001, 6) // no long-term references, prediction of vectors, smoothing, VUI or extension; stop
+	var out []byte
+	replaced := false
+	for _, nal := range bytes.Split(keyframeOf(t, decode.H265), []byte(startCode)[1:]) {
+		if nal = bytes.TrimRight(nal, "\x00"); len(nal) == 0 {
+			continue
+		}
+		if nal[0] == general[0] {
+			nal, replaced = sps.out, true
+		}
+		out = append(append(out, startCode...), nal...)
+	}
+	if !replaced {
+		t.Fatal("the sample has no sequence parameter set")
+	}
+	return out
 }
 
 func TestGiants(t *testing.T) {
-	for codec, giant := range giants(t) {
-		t.Run(string(codec), func(t *testing.T) {
-			w := newWire(codec)
-			n, counts := play(t, asIs, append(w.unit(giant), w.unit(keyframeOf(t, codec))...))
-			if n != 1 || counts.Dropped["over_max_pixels"] != 1 {
+	for _, g := range giants(t) {
+		t.Run(g.name, func(t *testing.T) {
+			w := newWire(g.codec)
+			n, counts := play(t, asIs, append(w.unit(g.data), w.unit(keyframeOf(t, g.codec))...))
+			if n != 1 || counts.Dropped[g.reason] != 1 {
 				t.Errorf("got %d pictures, %+v", n, counts)
 			}
 		})
@@ -355,19 +412,66 @@ func encoded(t *testing.T, codec decode.Codec, width, height int) []byte {
 }
 
 // A trailer that lies about its length, or is no message, is taken for picture
-// data or left out: the picture is shown.
+// data or left out, and counted: the picture is shown.
 func TestLyingTrailer(t *testing.T) {
-	for i, tail := range [][]byte{
-		[]byte("RXMT"), []byte("\xff\xff\xff\xffRXMT"), []byte("\xff\xff\xff\x7fRXMT"), []byte("\x00\x00\x00\x00RXMT"),
-		[]byte("\xff\xff\xff\x03\x00\x00\x00RXMT"), make([]byte, 64),
-	} {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			w := newWire(decode.VP8)
-			n, counts := play(t, asIs, w.unit(append(keyframeOf(t, decode.VP8), tail...)))
-			if n != 1 {
-				t.Errorf("got %d pictures, %+v", n, counts)
-			}
-		})
+	tails := []struct {
+		tail string
+		lies uint64
+	}{
+		{"RXMT", 1},
+		{"\xff\xff\xff\xffRXMT", 1},
+		{"\xff\xff\xff\x7fRXMT", 1},
+		{"\xff\xff\xff\x03\x00\x00\x00RXMT", 1}, // 3 bytes that are no message
+		{"\x00\x00\x00\x00RXMT", 0},             // an empty message
+		{strings.Repeat("\x00", 64), 0},
+	}
+	for _, codec := range []decode.Codec{decode.VP8, decode.VP9, decode.H264, decode.H265} {
+		for i, tt := range tails {
+			t.Run(fmt.Sprintf("%s/%d", codec, i), func(t *testing.T) {
+				w := newWire(codec)
+				n, counts := play(t, asIs, w.unit(append(keyframeOf(t, codec), tt.tail...)))
+				if n != 1 || counts.Dropped["untrue_trailer"] != tt.lies {
+					t.Errorf("got %d pictures, %+v", n, counts)
+				}
+			})
+		}
+	}
+}
+
+// Sound of packets that are damaged, lost, twice or in another order goes on
+// without a gap, and with what is whole.
+func TestGarbledSound(t *testing.T) {
+	began := time.Now().Add(-time.Minute) // no gap is waited for
+	var packets []sdk.Packet
+	for n := range 300 {
+		p := spoken(n, 1<<32-48_000)
+		p.Arrival = began.Add(time.Duration(n) * 20 * time.Millisecond)
+		packets = append(packets, p)
+	}
+	packets = garble(rand.New(rand.NewPCG(3, 4)), packets)
+	feed := silentFeed{newFakeFeed(), false}
+	for _, p := range packets {
+		feed.packets <- p
+	}
+	feed.over <- sdk.ErrSessionEnded
+	s, err := newSounds(feed, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	heard, end := 0, time.Duration(-1)
+	for s.Next(t.Context()) {
+		sound := s.Sound()
+		if end >= 0 && sound.PTS != end {
+			t.Fatalf("a piece at %v behind one that ended at %v", sound.PTS, end)
+		}
+		end = sound.PTS + sound.Duration()
+		if !sound.Arrival.IsZero() {
+			heard++
+		}
+	}
+	if s.Err() != nil || heard < 100 || end > time.Minute {
+		t.Errorf("%d packets heard in %v, %v", heard, end, s.Err())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,7 +133,15 @@ func (s *liveSource) RequestKeyframe() {
 func (s *liveSource) Live() bool { return true }
 
 // Counts returns what came and what became of it.
-func (s *liveSource) Counts() pipeline.SourceCounts { return s.tally.counts() }
+func (s *liveSource) Counts() pipeline.SourceCounts {
+	c := s.tally.counts()
+	if r := s.playing.Load(); r != nil {
+		if f, ok := r.feed.(pickyFeed); ok {
+			maps.Copy(c.Dropped, f.Refused())
+		}
+	}
+	return c
+}
 
 // Close ends receiving and frees the decoder. Nobody may be in Read; later ones
 // fail.

@@ -14,7 +14,8 @@ import (
 
 // feed is where packets come from: a track of a session, a socket, a camera.
 // Resume has them sent; where they are sent already it changes nothing. A feed
-// that holds something is an io.Closer, and see describedFeed.
+// that holds something is an io.Closer, and see describedFeed,
+// pickyFeed and soundedFeed.
 type feed interface {
 	Resume(ctx context.Context) error
 	ReadRTP(ctx context.Context) (sdk.Packet, error)
@@ -27,6 +28,12 @@ type feed interface {
 // and H.265 elsewhere. They are put in front of each keyframe, in Annex B form.
 type describedFeed interface {
 	ParameterSets() []byte
+}
+
+// pickyFeed is a feed that refuses some of what comes in. It is asked at any time.
+type pickyFeed interface {
+	// Refused is how many, by reason.
+	Refused() map[string]uint64
 }
 
 // soundedFeed is a feed whose pictures come with sound; nil where they do not.
@@ -214,6 +221,7 @@ func (r *reception) admit(p sdk.Packet) {
 	}
 	r.receiver.setRTT(r.feed.RTT())
 	if err := r.receiver.push(p); err != nil {
+		r.source.tally.unknown.Add(1)
 		r.source.complain(p.Arrival, "packet not understood", err)
 	}
 }

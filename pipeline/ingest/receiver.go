@@ -32,12 +32,15 @@ type receiver struct {
 type receiverCounts struct {
 	units, broken, withheld uint64
 	malformed, oversized    uint64 // of the broken ones, and of the unit in the making
+	untrue                  uint64 // trailers
+	stray                   uint64 // packets
 }
 
 func (c receiverCounts) plus(d receiverCounts) receiverCounts {
 	return receiverCounts{
 		units: c.units + d.units, broken: c.broken + d.broken, withheld: c.withheld + d.withheld,
 		malformed: c.malformed + d.malformed, oversized: c.oversized + d.oversized,
+		untrue: c.untrue + d.untrue, stray: c.stray + d.stray,
 	}
 }
 
@@ -198,5 +201,7 @@ func (r *receiver) counts() receiverCounts {
 	c.withheld += d.Withheld
 	c.malformed += d.Malformed
 	c.oversized += d.Oversized
+	c.untrue += d.Untrue
+	c.stray += r.buffer.Stats().Stray
 	return c
 }

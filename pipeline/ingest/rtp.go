@@ -83,6 +83,8 @@ type rtpFeed struct {
 	report  atomic.Pointer[rtpReport]
 	ssrc    atomic.Uint32 // of the last packet read
 
+	noRTP, otherType atomic.Uint64 // refused
+
 	quiet bool // touched by ReadRTP
 }
 
@@ -195,7 +197,12 @@ func (f *rtpFeed) read(conn *net.UDPConn) {
 			continue
 		}
 		p := &rtp.Packet{}
-		if p.Unmarshal(slab[:n:n]) != nil || f.stream.payloadType != anyPayload && int(p.PayloadType) != f.stream.payloadType {
+		if p.Unmarshal(slab[:n:n]) != nil || p.Version != rtpVersion {
+			f.noRTP.Add(1)
+			continue
+		}
+		if f.stream.payloadType != anyPayload && int(p.PayloadType) != f.stream.payloadType {
+			f.otherType.Add(1)
 			continue
 		}
 		slab = slab[n:]
@@ -205,6 +212,14 @@ func (f *rtpFeed) read(conn *net.UDPConn) {
 			return
 		}
 	}
+}
+
+// rtpVersion is that of RFC 3550.
+const rtpVersion = 2
+
+// Refused implements pickyFeed.
+func (f *rtpFeed) Refused() map[string]uint64 {
+	return map[string]uint64{"no_rtp": f.noRTP.Load(), "other_payload_type": f.otherType.Load()}
 }
 
 // isRTCP tells the two apart where they share a port (RFC 5761 section 4).

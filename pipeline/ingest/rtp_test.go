@@ -256,6 +256,13 @@ func TestRTPPayloadType(t *testing.T) {
 	if got.Discontinuity != "" {
 		t.Errorf("the stranger was heard: %+v", got)
 	}
+	counts := s.(pipeline.CountingSource)
+	for counts.Counts().Dropped["other_payload_type"] == 0 || counts.Counts().Dropped["no_rtp"] < 2 {
+		stranger.send()
+		_, _ = stranger.conn.Write([]byte("hello?"))
+		_, _ = stranger.conn.Write(append([]byte{0x40, 97}, make([]byte, 20)...)) // of version 1
+		<-time.After(5 * time.Millisecond)
+	}
 }
 
 // Sender reports tell the sender's wall time, on the port of RTP or the next.

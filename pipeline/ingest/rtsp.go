@@ -98,6 +98,7 @@ type rtspFeed struct {
 	played bool // a packet came on this connection
 
 	stream atomic.Pointer[rtspStream]
+	noRTP  atomic.Uint64 // refused
 }
 
 // rtspStream is what is played over one connection.
@@ -186,7 +187,10 @@ func (f *rtspFeed) play(ctx context.Context) error {
 		Scheme: u.Scheme, Host: u.Host, Protocol: f.transport, TLSConfig: f.trust,
 		ReadTimeout: rtspPatience, WriteTimeout: rtspPatience, UDPReadBufferSize: udpBuffer,
 		OnPacketsLost: func(uint64) {}, // counted by the jitter buffer
-		OnDecodeError: func(err error) { f.log.Debug("packet not understood", "err", f.redacted(err)) },
+		OnDecodeError: func(err error) {
+			f.noRTP.Add(1)
+			f.log.Debug("packet not understood", "err", f.redacted(err))
+		},
 	}
 	if err := client.Start(); err != nil {
 		return err
@@ -302,6 +306,9 @@ func (f *rtspFeed) SenderTime(timestamp uint32) (time.Time, bool) {
 	}
 	return r.at(timestamp, s.codec), true
 }
+
+// Refused implements pickyFeed.
+func (f *rtspFeed) Refused() map[string]uint64 { return map[string]uint64{"no_rtp": f.noRTP.Load()} }
 
 // ParameterSets implements describedFeed.
 func (f *rtspFeed) ParameterSets() []byte {

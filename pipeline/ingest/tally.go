@@ -20,7 +20,8 @@ type tally struct {
 	received, decoded            atomic.Uint64
 	lost, withheld               atomic.Uint64 // by the receiver
 	malformed, oversized         atomic.Uint64 // by the receiver
-	stale                        atomic.Uint64 // packets
+	stale, stray, unknown        atomic.Uint64 // packets
+	untrue                       atomic.Uint64 // trailers
 	behind                       atomic.Uint64
 	undecodable, tooLarge        atomic.Uint64 // by the decoder
 	keyframeRequests, reconnects atomic.Uint64
@@ -72,6 +73,8 @@ func (t *tally) settle(n receiverCounts) {
 	t.withheld.Store(n.withheld)
 	t.malformed.Store(n.malformed)
 	t.oversized.Store(n.oversized)
+	t.untrue.Store(n.untrue)
+	t.stray.Store(n.stray)
 }
 
 // failed counts a unit that the decoder refused.
@@ -96,6 +99,9 @@ func (t *tally) counts() pipeline.SourceCounts {
 			"over_max_unit":        t.oversized.Load(),
 			"over_max_pixels":      t.tooLarge.Load(),
 			"stale_packet":         t.stale.Load(),
+			"stray_packet":         t.stray.Load(),
+			"unknown_codec":        t.unknown.Load(),
+			"untrue_trailer":       t.untrue.Load(),
 		},
 	}
 	t.mu.Lock()

@@ -460,6 +460,9 @@ func TestTrackUnknownCodec(t *testing.T) {
 		if n := strings.Count(r.log.String(), "packet not understood"); n != 1 {
 			t.Errorf("said %d times:\n%s", n, r.log)
 		}
+		if n := r.Counts().Dropped["unknown_codec"]; n != 100 {
+			t.Errorf("%d counted", n)
+		}
 	})
 }
 

@@ -120,6 +120,9 @@ func TestTrackTroubles(t *testing.T) {
 				if diff := cmp.Diff(tt.want, append(r.got, r.read(t)...)); diff != "" {
 					t.Errorf("frames (-want +got):\n%s", diff)
 				}
+				if n := r.Counts().Dropped["stray_packet"]; (n > 0) != (tt.name == "ancient packets") {
+					t.Errorf("%d stray packets", n)
+				}
 				if n := len(r.feed.asked()); n != tt.asks {
 					t.Errorf("asked for %d keyframes, want %d", n, tt.asks)
 				}

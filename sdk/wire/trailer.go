@@ -38,10 +38,15 @@ func SplitTrailer(frame []byte) (payload []byte, m *FrameMetadata) {
 	return frame, nil
 }
 
+// EndsLikeTrailer says that a frame ends as one with metadata does, valid or not.
+func EndsLikeTrailer(frame []byte) bool {
+	return len(frame) >= len(trailerMagic) && string(frame[len(frame)-len(trailerMagic):]) == trailerMagic
+}
+
 // cutFrom fills in m.
 func (x *FrameMetadata) cutFrom(frame []byte) (payload []byte, found bool) {
 	body := len(frame) - trailerTail
-	if body < 0 || string(frame[len(frame)-len(trailerMagic):]) != trailerMagic {
+	if body < 0 || !EndsLikeTrailer(frame) {
 		return nil, false
 	}
 	size := binary.LittleEndian.Uint32(frame[body:])
