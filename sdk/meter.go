@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -13,17 +14,29 @@ import (
 type rate struct {
 	count uint64
 	at    time.Time
-	value *float64 // nil before it was measured
+	last  float64
+	known bool // it was measured
 }
 
 // tick measures, given the count of now. It is called about once a second.
 func (r *rate) tick(now time.Time, count uint64) {
 	if passed := now.Sub(r.at).Seconds(); !r.at.IsZero() && passed > 0 && count >= r.count {
-		v := float64(count-r.count) / passed
-		r.value = &v
+		r.last, r.known = float64(count-r.count)/passed, true
 	}
 	r.count, r.at = count, now
 }
+
+// value is what was measured last, times a factor; nil where nothing was.
+func (r *rate) value(times float64) *float64 {
+	if !r.known {
+		return nil
+	}
+	v := times * r.last
+	return &v
+}
+
+// bits is a rate of bytes in bit/s.
+func (r *rate) bits() *float64 { return r.value(8) }
 
 // inbound counts one incoming RTP stream (RFC 3550, appendix A).
 type inbound struct {
@@ -282,10 +295,11 @@ func (m *meter) requested(ssrc uint32) requests {
 	return requests{}
 }
 
+// incoming are the streams so far; the list only grows, and is only read.
 func (m *meter) incoming() []*inbound {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return append([]*inbound(nil), m.in...)
+	return slices.Clip(m.in)
 }
 
 // reported takes what a receiver reports of one stream. Its report goes to each

@@ -113,8 +113,9 @@ func TestRate(t *testing.T) {
 	} {
 		r.tick(at, tt.count)
 		at = at.Add(time.Second)
-		if (r.value == nil) != (tt.want < 0) || r.value != nil && *r.value != tt.want {
-			t.Errorf("%s: got %v", tt.name, r.value)
+		got, bits := r.value(1), r.bits()
+		if (got == nil) != (tt.want < 0) || got != nil && (*got != tt.want || *bits != 8*tt.want) {
+			t.Errorf("%s: got %v", tt.name, got)
 		}
 	}
 }
@@ -172,7 +173,7 @@ func TestRatesAreOfASecond(t *testing.T) {
 				continue // nothing was measured yet
 			}
 			o.mu.Lock()
-			fps := *o.fps.value
+			fps := o.fps.last
 			o.mu.Unlock()
 			if math.Abs(fps-10) > 0.1 {
 				t.Fatalf("after %d frames: %v frames a second, want 10", n, fps)

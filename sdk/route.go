@@ -38,13 +38,5 @@ func (r *route) live() pairID {
 func (r *route) rates() (incoming, outgoing *float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return bits(r.received.value), bits(r.sent.value)
-}
-
-func bits(bytes *float64) *float64 {
-	if bytes == nil {
-		return nil
-	}
-	b := 8 * *bytes
-	return &b
+	return r.received.bits(), r.sent.bits()
 }

@@ -20,12 +20,16 @@ func receiveDrops(conn syscall.Conn) (drops uint64, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	var figures [memoryFigures]uint32
-	size := uint32(unsafe.Sizeof(figures))
-	var errno syscall.Errno
+	var answer struct { // one piece of memory for all that the call fills
+		figures [memoryFigures]uint32
+		size    uint32
+		errno   syscall.Errno
+	}
+	answer.size = uint32(unsafe.Sizeof(answer.figures))
 	err = raw.Control(func(fd uintptr) {
-		_, _, errno = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
-			uintptr(unsafe.Pointer(&figures)), uintptr(unsafe.Pointer(&size)), 0)
+		_, _, answer.errno = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&answer.figures)), uintptr(unsafe.Pointer(&answer.size)), 0)
 	})
-	return uint64(figures[memoryDrops]), err == nil && errno == 0 && size == uint32(unsafe.Sizeof(figures))
+	whole := answer.size == uint32(unsafe.Sizeof(answer.figures))
+	return uint64(answer.figures[memoryDrops]), err == nil && answer.errno == 0 && whole
 }

@@ -149,7 +149,7 @@ func (c *conn) inboundStats(i *inbound) InboundStats {
 		SSRC: i.ssrc, Track: i.track.info.Name, Kind: i.track.info.Kind, Codec: i.codec,
 		PacketsReceived: i.packets, PacketsLost: i.lost(), BytesReceived: i.bytes,
 		NACKs: asked.nacks, KeyframeRequests: asked.keyframes,
-		FramesReceived: i.frames, FramesPerSecond: i.fps.value, Bitrate: bits(i.traffic.value), Decoding: i.track.decoding.Load(),
+		FramesReceived: i.frames, FramesPerSecond: i.fps.value(1), Bitrate: i.traffic.bits(), Decoding: i.track.decoding.Load(),
 	}
 	if i.packets > 1 && i.clock > 0 {
 		jitter := time.Duration(i.jitter * float64(time.Second) / float64(i.clock))
@@ -186,7 +186,7 @@ func (s *Stats) addOutbound(from *sender) {
 		return
 	}
 	out.PacketsSent, out.PacketsRetransmitted, out.BytesSent = o.packets, o.resent, o.bytes
-	out.FramesSent, out.FramesPerSecond, out.Bitrate = o.frames, o.fps.value, bits(o.traffic.value)
+	out.FramesSent, out.FramesPerSecond, out.Bitrate = o.frames, o.fps.value(1), o.traffic.bits()
 	if r := o.report; r != nil {
 		fraction, lost := r.fractionLost, r.lost
 		out.FractionLost, out.PacketsLost = &fraction, &lost
