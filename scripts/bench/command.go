@@ -26,7 +26,7 @@ func commandBench() bench {
 		name: "command", title: "the command sink, the server in a process of its own",
 		run: func(ctx context.Context, h *harness) ([]row, error) {
 			var got []time.Duration
-			if err := h.against(ctx, &got, "decide", strconv.Itoa(decisions)); err != nil {
+			if err := h.against(ctx, "h264", &got, "decide", strconv.Itoa(decisions)); err != nil {
 				return nil, err
 			}
 			p50 := quantile(got, 0.5)

@@ -59,9 +59,9 @@ func decodeRows(ctx context.Context, h *harness, codec string) ([]row, error) {
 			into    *[]time.Duration
 			measure func() (time.Duration, error)
 		}{
-			{&ours, func() (time.Duration, error) { return h.decodePerFrame(ctx, clip, "bgr") }},
+			{&ours, func() (time.Duration, error) { return h.decodePerFrame(ctx, clip, asBGR) }},
 			{&toBGR, func() (time.Duration, error) { return h.ffmpegPerFrame(ctx, clip, "-pix_fmt", "bgr24") }},
-			{&alone, func() (time.Duration, error) { return h.decodePerFrame(ctx, clip, "decoded") }},
+			{&alone, func() (time.Duration, error) { return h.decodePerFrame(ctx, clip, asDecoded) }},
 			{&toNull, func() (time.Duration, error) { return h.ffmpegPerFrame(ctx, clip) }},
 			{&gst, func() (time.Duration, error) { return h.gstreamerPerFrame(ctx, clip, codec) }},
 		} {
@@ -85,9 +85,9 @@ func decodeRows(ctx context.Context, h *harness, codec string) ([]row, error) {
 	return rows, nil
 }
 
-func (h *harness) decodePerFrame(ctx context.Context, clip, to string) (time.Duration, error) {
+func (h *harness) decodePerFrame(ctx context.Context, clip string, to pixels) (time.Duration, error) {
 	var got decoded
-	err := h.call(ctx, &got, "decode", clip, to)
+	err := h.call(ctx, &got, "decode", clip, string(to))
 	return got.CPU / time.Duration(max(got.Frames, 1)), err
 }
 
@@ -132,54 +132,84 @@ type decoded struct {
 // decodeChild takes a clip's packets from memory to BGR Mats, or only to decoded
 // pictures.
 func decodeChild(_ context.Context, args []string) error {
-	codec, packets, err := packetized(args[0])
+	play, err := openPlayer(args[0], pixels(args[1]))
 	if err != nil {
 		return err
 	}
-	buffer := jitter.New(jitter.Config{})
-	units, err := depacketize.New(codec, depacketize.Config{})
-	if err != nil {
-		return err
-	}
-	decoder, err := ffmpeg.NewDecoder(ffmpeg.Config{Codec: codec})
-	if err != nil {
-		return err
-	}
-	defer decoder.Close()
+	defer play.close()
 	var frames int
 	var begun time.Duration
 	now := time.Now()
-	for _, p := range packets {
-		buffer.Push(p, now)
-		for {
-			ordered, ok := buffer.Pop(now)
-			if !ok {
-				break
+	for _, p := range play.packets {
+		err := play.push(p, now, func() error {
+			if frames++; frames == startFrames {
+				begun = usedCPU()
 			}
-			for _, au := range units.Push(ordered) {
-				if err := view(decoder, au, args[1] == "bgr"); err != nil {
-					return err
-				}
-				if frames++; frames == startFrames {
-					begun = usedCPU()
-				}
-			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return tell(decoded{Frames: frames - startFrames, CPU: usedCPU() - begun})
 }
 
+// player has a clip's packets in memory, and the way of a frame from there on.
+type player struct {
+	packets []*rtp.Packet
+	pixels  pixels
+	buffer  *jitter.Buffer
+	units   *depacketize.Depacketizer
+	decoder decode.Decoder
+}
+
+// openPlayer reads a clip. Who opens it closes it.
+func openPlayer(path string, to pixels) (*player, error) {
+	codec, packets, err := packetized(path)
+	if err != nil {
+		return nil, err
+	}
+	units, err := depacketize.New(codec, depacketize.Config{})
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := ffmpeg.NewDecoder(ffmpeg.Config{Codec: codec})
+	if err != nil {
+		return nil, err
+	}
+	return &player{packets: packets, pixels: to, buffer: jitter.New(jitter.Config{}), units: units, decoder: decoder}, nil
+}
+
+func (p *player) close() { _ = p.decoder.Close() }
+
+// push takes a packet and whatever it completes all the play. Each unit is followed
+// by a call of seen.
+func (p *player) push(packet *rtp.Packet, now time.Time, seen func() error) error {
+	p.buffer.Push(packet, now)
+	for ordered, ok := p.buffer.Pop(now); ok; ordered, ok = p.buffer.Pop(now) {
+		for _, au := range p.units.Push(ordered) {
+			if err := p.view(au); err != nil {
+				return err
+			}
+			if err := seen(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // view decodes a unit and, where that is wanted, looks at it as BGR, as a stage
 // would.
-func view(decoder decode.Decoder, au decode.AccessUnit, bgr bool) error {
-	pictures, err := decoder.Decode(&au)
+func (p *player) view(au decode.AccessUnit) error {
+	pictures, err := p.decoder.Decode(&au)
 	if err != nil {
 		return err
 	}
-	for _, p := range pictures {
-		f := pipeline.NewFrame(pipeline.Meta{}, p.Image)
+	for _, picture := range pictures {
+		f := pipeline.NewFrame(pipeline.Meta{}, picture.Image)
 		var err error
-		if bgr {
+		if p.pixels == asBGR {
 			_, err = mat.View(f)
 		}
 		if err := errors.Join(err, f.Release()); err != nil {

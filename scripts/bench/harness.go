@@ -99,7 +99,7 @@ func children() map[string]func(ctx context.Context, args []string) error {
 		"decode": decodeChild, "serve": serveChild, "receive": receiveChild,
 		"exec": execChild, "work": workChild, "await": awaitChild, "simulate": simulateChild,
 		"start": startChild, "command": commandChild, "decide": decideChild, "rtp": rtpChild,
-		"crowd": crowdChild, "hour": hourChild, "publish": publishChild, "take": takeChild, "loop": loopChild,
+		"crowd": crowdChild, "grow": growChild, "allocate": allocateChild, "hour": hourChild, "publish": publishChild, "take": takeChild, "loop": loopChild,
 	}
 }
 
@@ -189,6 +189,13 @@ func (c *child) interrupt() error {
 		return fmt.Errorf("child: %w: %s", err, c.stderr)
 	}
 	return nil
+}
+
+// lastLine is the last one of a text with anything in it: of what a program said
+// before it ended, the reason.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
 }
 
 // call runs a child to its end and reads the one thing that it prints.

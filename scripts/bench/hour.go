@@ -9,11 +9,28 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
-
-	"github.com/reactorpipe/reactorpipe/decode/depacketize"
-	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
-	"github.com/reactorpipe/reactorpipe/decode/jitter"
 )
+
+// hourRows are what frames from memory leave behind.
+func hourRows(ctx context.Context, h *harness) ([]row, error) {
+	const bar = 1 << 20
+	clip, err := h.clip(ctx, "h264")
+	if err != nil {
+		return nil, err
+	}
+	var got hour
+	if err := h.call(ctx, &got, "hour", clip, strconv.Itoa(h.frames)); err != nil {
+		return nil, err
+	}
+	grown := got.After - got.Before
+	return []row{{
+		what:  fmt.Sprintf("memory at %d frames and at %d, after %.0f s, packets in memory → BGR", hourSettled, got.Frames, got.Took.Seconds()),
+		value: fmt.Sprintf("%.1f MB, %.1f MB: %+.1f MB", megabytes(got.Before), megabytes(got.After), megabytes(grown)),
+		bar:   "≤ 1 MB more", ok: grown <= bar,
+	}}, nil
+}
+
+func megabytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 
 // hour is what an hour's frames in a row left behind.
 type hour struct {
@@ -33,47 +50,37 @@ func hourChild(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	codec, packets, err := packetized(args[0])
+	if frames <= hourSettled {
+		return fmt.Errorf("frames: must be more than %d, got %d", hourSettled, frames)
+	}
+	play, err := openPlayer(args[0], asBGR)
 	if err != nil {
 		return err
 	}
-	buffer := jitter.New(jitter.Config{})
-	units, err := depacketize.New(codec, depacketize.Config{})
-	if err != nil {
-		return err
-	}
-	decoder, err := ffmpeg.NewDecoder(ffmpeg.Config{Codec: codec})
-	if err != nil {
-		return err
-	}
-	defer decoder.Close()
-	got := hour{}
+	defer play.close()
+	var got hour
 	begun := time.Now()
 	now := begun
-	for next := replay(packets); got.Frames < frames && ctx.Err() == nil; {
-		buffer.Push(next(), now)
-		for ordered, ok := buffer.Pop(now); ok; ordered, ok = buffer.Pop(now) {
-			for _, au := range units.Push(ordered) {
-				if err := view(decoder, au, true); err != nil {
-					return err
-				}
-				if got.Frames++; got.Frames == hourSettled {
-					if got.Before, err = needed(); err != nil {
-						return err
-					}
-				}
-				now = now.Add(time.Second / 30)
-			}
+	seen := func() (err error) {
+		if got.Frames++; got.Frames == hourSettled {
+			got.Before, err = needed()
 		}
+		now = now.Add(time.Second / 30)
+		return err
 	}
-	if got.Before == 0 {
-		return fmt.Errorf("%d frames are not more than %d", frames, hourSettled)
+	for next := replay(play.packets); got.Frames < frames; {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := play.push(next(), now, seen); err != nil {
+			return err
+		}
 	}
 	got.Took = time.Since(begun)
 	if got.After, err = needed(); err != nil {
 		return err
 	}
-	runtime.KeepAlive(packets)
+	runtime.KeepAlive(play)
 	return tell(got)
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -22,7 +21,6 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/graph"
 	"github.com/reactorpipe/reactorpipe/pipeline/ingest"
 	"github.com/reactorpipe/reactorpipe/pipeline/mat"
-	"github.com/reactorpipe/reactorpipe/pipeline/session"
 	"github.com/reactorpipe/reactorpipe/sdk"
 	"github.com/reactorpipe/reactorpipe/sinks/publish"
 	"github.com/reactorpipe/reactorpipe/stages/pair"
@@ -136,25 +134,17 @@ func loopChild(ctx context.Context, args []string) error {
 // pipelineLoop has a pipeline do it: a camera, a publish sink, and a pair stage
 // behind the track that comes back.
 func pipelineLoop(ctx context.Context, url string, frames []*mat.Image) (all []time.Duration, err error) {
-	s := session.New(session.Config{
-		Spec: config.Session{Name: "main", URL: url, Local: true, Wait: 2 * patience, OnExit: "end"},
-		Log:  slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{},
-	})
-	if err := s.Open(ctx); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	spec, err := loopSpec(&camera{frames: frames, over: stop}, func(trip time.Duration) { all = append(all, trip) })
 	if err != nil {
 		return nil, err
 	}
-	g, err := graph.Build(graph.Config{Spec: spec, Session: func(string) pipeline.Session { return s }})
+	l, err := attach(ctx, config.Session{URL: url, Local: true}, nil, graph.Config{Spec: spec})
 	if err != nil {
 		return nil, err
 	}
-	err = g.Run(running)
+	err = l.run(running)
 	return all, err
 }
 

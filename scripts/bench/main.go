@@ -1,7 +1,7 @@
 // Command bench measures reactorpipe beside the means that people have instead,
 // in one run, and prints a table for each comparison.
 //
-//	go run ./scripts/bench [-only NAME] [-runs N]
+//	go run ./scripts/bench [-only NAME] [-runs N] [-frames N]
 //	go run ./scripts/bench -only loss [-runs N] [-for TIME] [-keep FILE] [-cells LIST]
 //
 // Machines are noisy, so what counts is the ratio of two things measured in
@@ -29,16 +29,16 @@ type bench struct {
 	alone bool
 }
 
-// inTurn measures one part after the other.
+// inTurn measures one part after the other. What was measured before an error counts.
 func inTurn(parts ...func(context.Context, *harness) ([]row, error)) func(context.Context, *harness) ([]row, error) {
 	return func(ctx context.Context, h *harness) ([]row, error) {
 		var rows []row
 		for _, part := range parts {
 			more, err := part(ctx, h)
-			if err != nil {
-				return nil, err
-			}
 			rows = append(rows, more...)
+			if err != nil {
+				return rows, err
+			}
 		}
 		return rows, nil
 	}
@@ -65,7 +65,7 @@ func main() {
 	seconds := flag.Duration("for", 30*time.Second, "of each run of the table loss")
 	wanted := flag.String("cells", "", "of the table loss, all if nothing is said: `LIST` like runtime/2,simulator/20")
 	keep := flag.String("keep", "", "`FILE` of the results of the table loss: what it has is not measured again")
-	frames := flag.Int("frames", 10_000, "from memory, of the table sessions: 108000 are an hour's")
+	frames := flag.Int("frames", 10_000, "decoded from memory in the table sessions, `N` of them: 108000 are an hour's")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -74,6 +74,9 @@ func main() {
 		h.seconds, h.keep, h.cells, h.frames = *seconds, *keep, *wanted, *frames
 		err = h.benchAll(ctx, *only)
 		h.close()
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -96,10 +99,12 @@ func (h *harness) benchAll(ctx context.Context, only string) error {
 			continue
 		}
 		rows, err := b.run(ctx, h)
+		if len(rows) > 0 {
+			show(b.title, rows)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
-		show(b.title, rows)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -12,9 +11,7 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/graph"
-	"github.com/reactorpipe/reactorpipe/pipeline/ingest"
 	"github.com/reactorpipe/reactorpipe/pipeline/mat"
-	"github.com/reactorpipe/reactorpipe/pipeline/session"
 )
 
 // received is what the receive child prints.
@@ -42,52 +39,18 @@ func receiveChild(ctx context.Context, args []string) error {
 	} else if look.watch, err = time.ParseDuration(args[2]); err != nil {
 		return err
 	}
-	reg := pipeline.NewRegistry()
-	ingest.Register(reg)
-	pipeline.RegisterStage(reg, pipeline.StageKind[struct{}]{Name: "look", New: func(pipeline.Env, struct{}) (pipeline.Stage, error) {
-		return look, nil
-	}})
-	spec := lookSpec(reg, codecs)
+	spec := lookSpec(look, codecs)
 	if len(args) > 3 {
-		spec.Sinks = append(spec.Sinks, recording(reg, args[3], args[4]))
+		spec.Sinks = append(spec.Sinks, recording(args[3], args[4]))
 	}
-	s := session.New(session.Config{
-		Spec:   config.Session{Name: "main", URL: args[0], Local: true, Wait: 10 * time.Second, OnExit: "end"},
-		Codecs: codecs, Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{},
-	})
-	if err := s.Open(ctx); err != nil {
+	l, err := attach(ctx, config.Session{URL: args[0], Local: true}, codecs, graph.Config{Spec: spec, MaxFrames: frames})
+	if err != nil {
 		return err
 	}
-	g, err := graph.Build(graph.Config{
-		Spec: spec, MaxFrames: frames,
-		Session: func(string) pipeline.Session { return s },
-	})
-	if err != nil {
-		return errors.Join(err, s.Close(ctx))
-	}
-	err = g.Run(watching)
+	err = l.run(watching)
 	got := look.result()
-	for _, n := range g.Stats().Sources {
-		for _, d := range n.Dropped {
-			got.Dropped += d
-		}
-	}
-	return errors.Join(err, s.Close(ctx), tell(got))
-}
-
-func lookSpec(reg *pipeline.Registry, codecs []string) *config.Spec {
-	source, _ := reg.Source("track")
-	stage, _ := reg.Stage("look")
-	cfg := source.NewConfig().(*ingest.TrackConfig) //nolint:errcheck // the registry makes nothing else
-	cfg.Track, cfg.Codecs = "main_video", codecs
-	return &config.Spec{
-		Name: "look", MaxInFlight: 2,
-		Sources: []config.Source{{Name: "cam", Type: source, Config: cfg, Session: "main"}},
-		Stages: []config.Stage{{
-			Node: config.Node{Name: "look", From: "cam", OnError: "stop", Pixels: pipeline.Pixels{Read: pipeline.BGR}},
-			Type: stage, Config: stage.NewConfig(), Workers: 1, Deadline: time.Second,
-		}},
-	}
+	got.Dropped = l.dropped()
+	return errors.Join(err, tell(got))
 }
 
 // looker looks at frames, and at the clock.

@@ -53,28 +53,16 @@ func recordBench() bench {
 
 // recorded is receive, with a recording of what comes.
 func (h *harness) recorded(ctx context.Context, to ...string) (got received, err error) {
-	const codec = "vp8"
-	clip, err := h.clip(ctx, codec)
-	if err != nil {
-		return got, err
-	}
-	server, err := h.start(ctx, "serve", clip)
-	if err != nil {
-		return got, err
-	}
-	var url string
-	if err := server.read(&url); err != nil {
-		return got, errors.Join(err, server.stop())
-	}
-	err = h.call(ctx, &got, "receive", append([]string{url, codec, strconv.Itoa(receivedFrames)}, to...)...)
+	err = h.against(ctx, "vp8", &got, "receive", append([]string{"vp8", strconv.Itoa(receivedFrames)}, to...)...)
 	if got.Dropped > 0 {
 		err = errors.Join(err, fmt.Errorf("%d frames dropped", got.Dropped))
 	}
-	return got, errors.Join(err, server.stop())
+	return got, err
 }
 
 // recording is a sink that records what comes from the track.
-func recording(reg *pipeline.Registry, path, codec string) config.Sink {
+func recording(path, codec string) config.Sink {
+	reg := pipeline.NewRegistry()
 	record.Register(reg)
 	kind, _ := reg.Sink("record")
 	cfg := kind.NewConfig().(*record.Config) //nolint:errcheck // the registry makes nothing else

@@ -42,7 +42,7 @@ type start struct{ Ready, Packet, Frame time.Duration }
 
 func startRows(ctx context.Context, h *harness) ([]row, error) {
 	var got []start
-	if err := h.against(ctx, &got, "start", strconv.Itoa(sessionStarts)); err != nil {
+	if err := h.against(ctx, "h264", &got, "start", strconv.Itoa(sessionStarts)); err != nil {
 		return nil, err
 	}
 	var ready, packet, frame []time.Duration
@@ -110,7 +110,7 @@ func (h *harness) publishedStart(ctx context.Context, url string) (time.Duration
 
 func commandRows(ctx context.Context, h *harness) ([]row, error) {
 	var got []time.Duration
-	if err := h.against(ctx, &got, "command", strconv.Itoa(sessionCommands)); err != nil {
+	if err := h.against(ctx, "h264", &got, "command", strconv.Itoa(sessionCommands)); err != nil {
 		return nil, err
 	}
 	return []row{
@@ -136,7 +136,7 @@ func receiveRows(ctx context.Context, h *harness) ([]row, error) {
 		var last took
 		var lost int64
 		for range h.runs {
-			if err := h.against(ctx, &last, "rtp", strconv.Itoa(sessions)); err != nil {
+			if err := h.against(ctx, "h264", &last, "rtp", strconv.Itoa(sessions)); err != nil {
 				return nil, err
 			}
 			shares = append(shares, 100*float64(last.CPU)/float64(last.Wall)/float64(sessions))
@@ -159,13 +159,6 @@ func receiveRows(ctx context.Context, h *harness) ([]row, error) {
 		)
 	}
 	return rows, nil
-}
-
-// against runs a child against a server in a process of its own.
-func (h *harness) against(ctx context.Context, v any, name string, args ...string) error {
-	return h.served(ctx, "h264", func(url string) error {
-		return h.call(ctx, v, name, append([]string{url}, args...)...)
-	})
 }
 
 // sized is a program that uses package sdk and nothing else.

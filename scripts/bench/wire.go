@@ -107,22 +107,38 @@ func within(what string, d, bar time.Duration) row {
 const receivedFrames = 300
 
 // receive has one child receive what another one serves.
-func (h *harness) receive(ctx context.Context, codec string) (received, error) {
+func (h *harness) receive(ctx context.Context, codec string) (got received, err error) {
+	err = h.against(ctx, codec, &got, "receive", codec, strconv.Itoa(receivedFrames))
+	return got, err
+}
+
+// served does something while a server of a clip is there, in a process of its own.
+func (h *harness) served(ctx context.Context, codec string, do func(url string) error) error {
 	clip, err := h.clip(ctx, codec)
 	if err != nil {
-		return received{}, err
+		return err
 	}
+	return h.servedClip(ctx, clip, do)
+}
+
+func (h *harness) servedClip(ctx context.Context, clip string, do func(url string) error) error {
 	server, err := h.start(ctx, "serve", clip)
 	if err != nil {
-		return received{}, err
+		return err
 	}
 	var url string
-	if err := server.read(&url); err != nil {
-		return received{}, errors.Join(err, server.stop())
+	err = server.read(&url)
+	if err == nil {
+		err = do(url)
 	}
-	var got received
-	err = h.call(ctx, &got, "receive", url, codec, strconv.Itoa(receivedFrames))
-	return got, errors.Join(err, server.stop())
+	return errors.Join(err, server.stop())
+}
+
+// against runs a child against such a server, whose URL is its first argument.
+func (h *harness) against(ctx context.Context, codec string, v any, name string, args ...string) error {
+	return h.served(ctx, codec, func(url string) error {
+		return h.call(ctx, v, name, append([]string{url}, args...)...)
+	})
 }
 
 // serveChild serves a clip's access units in a loop, as they are. It prints its
