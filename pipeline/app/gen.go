@@ -40,6 +40,9 @@ func (p *program) genCommand() *cobra.Command {
 				return &configError{fmt.Errorf("%s: %w", model, err)}
 			}
 			changed, err := files.Write(out)
+			if err == nil && len(changed) == 0 {
+				fmt.Fprintf(p.err, "nothing has changed in %s\n", out) //nolint:errcheck // as below
+			}
 			for _, path := range changed {
 				fmt.Fprintln(p.err, "wrote", path) //nolint:errcheck // a terminal that is gone takes nothing
 			}

@@ -60,6 +60,24 @@ func TestInitRuns(t *testing.T) {
 	}
 }
 
+// Two of them run in one program as they are, each with a page of its own.
+func TestInitsRunTogether(t *testing.T) {
+	t.Parallel()
+	a, _ := initialised(t)
+	b, _ := initialised(t)
+	second := filepath.Join(filepath.Dir(b), "second.yaml")
+	if err := os.Rename(b, second); err != nil {
+		t.Fatal(err)
+	}
+	var run invocation
+	if code := run.main(t, "run", a, second, "--frames", "3"); code != exitDone {
+		t.Errorf("exit %d: %s", code, run.err.String())
+	}
+	if n := strings.Count(run.err.String(), `msg="live page"`); n != 2 {
+		t.Errorf("%d pages: %s", n, run.err.String())
+	}
+}
+
 // From a live model come its tracks, and its commands and messages ready to be
 // uncommented: the model takes them as they are.
 func TestInitFromALiveModel(t *testing.T) {
@@ -121,7 +139,8 @@ func uncommented(t *testing.T, path string) string {
 
 func TestInitWithoutAnswer(t *testing.T) {
 	path, v := initialised(t, "--url", "http://127.0.0.1:1")
-	if !strings.HasPrefix(v.err.String(), "warning: no schema: Get \"http://127.0.0.1:1/schema\": ") {
+	want := "warning: tracks are guessed and commands left out, for want of a schema: http://127.0.0.1:1: nothing listens there: is the model running, and on that port?\n"
+	if !strings.HasPrefix(v.err.String(), want) {
 		t.Errorf("told %q", v.err.String())
 	}
 	var check invocation
@@ -171,6 +190,9 @@ func TestInitRefuses(t *testing.T) {
 		{nil, exitFailed, "pipeline.yaml is there already; nothing was written"},
 		{[]string{"a.yaml", "b.yaml"}, exitUsage, `init: takes one file, got "b.yaml", too`},
 		{[]string{"--model", "a/b", "--sim", "x.mp4"}, exitUsage, "init: --model and --sim exclude each other"},
+		{[]string{"--url", "localhost:8080"}, exitUsage, `--url: must be an http or https URL such as http://localhost:8080, got "localhost:8080"`},
+		{[]string{"other.yaml", "--model", "http://localhost:8080"}, exitUsage, "init: with these flags the file would be wrong, and is not written\n" +
+			"reactorpipe: other.yaml:11: session: model: must be a name such as reactor/x2, got an address: that of a local runtime is url: http://localhost:8080"},
 		{[]string{"--detect", "peple"}, exitUsage, `--detect: nothing detects "peple", did you mean "people"?`},
 		{[]string{"--schema", "no.json"}, exitConfig, "--schema: open no.json: no such file or directory"},
 		{[]string{"stage"}, exitUsage, "init stage: which name? It is what a pipeline's type: will say"},

@@ -3,11 +3,8 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/config"
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
 	"github.com/reactorpipe/reactorpipe/pipeline/scaffold"
 	"github.com/reactorpipe/reactorpipe/sdk"
@@ -71,8 +69,21 @@ func (p *program) initPipeline(ctx context.Context, f initFlags, args []string) 
 	if err := p.fillIn(ctx, &f); err != nil {
 		return err
 	}
-	if f.Path == "-" {
+	toTerminal := f.Path == "-"
+	if toTerminal {
 		f.Path = "pipeline.yaml"
+	}
+	// Variables are for who runs it.
+	anything := func(name string) (string, bool) {
+		if strings.HasPrefix(name, "REACTOR_") {
+			return "", false
+		}
+		return "x", true
+	}
+	if _, err := config.Parse(f.Path, []byte(f.Text()), p.registry, config.Options{Env: anything}); err != nil {
+		return &usageError{fmt.Errorf("init: with these flags the file would be wrong, and is not written\n%w", err)}
+	}
+	if toTerminal {
 		return printText(p.out, f.Text())
 	}
 	return p.writeNew(scaffold.Files{filepath.Base(f.Path): f.Text()}, filepath.Dir(f.Path))
@@ -89,6 +100,9 @@ func (p *program) fillIn(ctx context.Context, f *initFlags) error {
 	slices.Sort(with)
 	if len(with) > 1 {
 		return &usageError{fmt.Errorf("init: %s exclude each other", strings.Join(with, " and "))}
+	}
+	if peer, err := config.Peer(f.URL, nil); f.URL != "" && (err != nil || peer.URL == "") {
+		return &usageError{fmt.Errorf("--url: must be an http or https URL such as http://localhost:8080, got %q", f.URL)}
 	}
 	f.Preview = f.Preview || f.Record == "" && f.Events == ""
 	for _, what := range f.detect {
@@ -137,11 +151,8 @@ func detector(reg *pipeline.Registry, what string) (scaffold.Detector, error) {
 	return scaffold.Detector{Name: what, Kind: kind}, nil
 }
 
-// Bounds of a schema, and of how long a runtime may take to answer.
-const (
-	mostSchema      = 8 << 20 // bytes
-	schemaAnswersIn = 10 * time.Second
-)
+// schemaAnswersIn bounds how long a runtime may take to answer.
+const schemaAnswersIn = 10 * time.Second
 
 // readSchema reads it from the file or from the runtime. One that does not
 // answer is no reason not to begin.
@@ -154,8 +165,10 @@ func (p *program) readSchema(ctx context.Context, f *initFlags) error {
 			return &configError{fmt.Errorf("--schema: %w", err)}
 		}
 	case f.URL != "":
-		if text, err = askRuntime(ctx, f.URL); err != nil {
-			fmt.Fprintf(p.err, "warning: no schema: %v; tracks are guessed, commands left out\n", err)
+		ctx, cancel := context.WithTimeout(ctx, schemaAnswersIn)
+		defer cancel()
+		if text, err = localSchema(ctx, f.URL); err != nil {
+			fmt.Fprintf(p.err, "warning: tracks are guessed and commands left out, for want of a schema: %v\n", err)
 			return nil
 		}
 	default:
@@ -170,26 +183,4 @@ func (p *program) readSchema(ctx context.Context, f *initFlags) error {
 		f.Model = schema.Title
 	}
 	return nil
-}
-
-func askRuntime(ctx context.Context, url string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, schemaAnswersIn)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(url, "/")+"/schema", nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %s", req.URL, answer.Status)
-	}
-	text, err := io.ReadAll(io.LimitReader(answer.Body, mostSchema+1))
-	if err == nil && len(text) > mostSchema {
-		err = errors.New(req.URL.String() + " answers with more than a schema")
-	}
-	return text, err
 }

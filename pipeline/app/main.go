@@ -47,8 +47,6 @@ func Main(reg *pipeline.Registry) int {
 func (p *program) main(ctx context.Context, args []string) int {
 	root := p.command()
 	root.SetArgs(args)
-	root.SetOut(p.out)
-	root.SetErr(p.err)
 	err := root.ExecuteContext(ctx)
 	var told *toldError
 	if err != nil && !errors.As(err, &told) {
@@ -69,7 +67,6 @@ func (p *program) command() *cobra.Command {
 		Use:           "reactorpipe",
 		Short:         "Look at a generative video session with a machine, and steer it",
 		Long:          "reactorpipe receives the video of a Reactor model session, runs it through a\npipeline of stages written in YAML, and feeds the results back into the model.",
-		Args:          cobra.ArbitraryArgs, // for unknownCommand to judge
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -78,17 +75,18 @@ func (p *program) command() *cobra.Command {
 			signal.Reset(syscall.SIGHUP) // ends the process, as it does for most
 		}
 	}
-	root.SuggestionsMinimumDistance = 2
-	root.RunE = func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return c.Help()
-		}
-		return unknownCommand(c, args[0])
-	}
 	root.SetHelpTemplate(root.HelpTemplate() + "{{if not .HasParent}}\nExit codes:\n" + exitCodes("  %-3d %s\n", "") + "{{end}}")
 	root.SetFlagErrorFunc(wrongFlag)
 	commands := []*cobra.Command{p.runCommand(), p.validateCommand(), p.planCommand(), p.testCommand(), p.initCommand(), p.listCommand(), p.schemaCommand(), p.sendCommand(), p.healthCommand(), p.simCommand(), p.modelCommand(), p.genCommand(), p.tokenCommand(), p.doctorCommand(), p.envCommand(), p.manCommand(), p.versionCommand()}
 	root.AddCommand(commands...)
+	root.SetOut(p.out) // which completion keeps
+	root.SetErr(p.err)
+	root.InitDefaultCompletionCmd()
 	offerCompletions(commands)
+	for _, c := range append(root.Commands(), root) {
+		if c.HasSubCommands() && c.RunE == nil {
+			c.Args, c.RunE = cobra.ArbitraryArgs, chosen
+		}
+	}
 	return root
 }

@@ -134,7 +134,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{[]string{"run", file, "--log-level", "loud"}, `--log-level: must be debug, info, warn or error, got "loud"`},
 		{[]string{"run", file, "--admin", "9090"}, `--admin: must be host:port or off, got "9090"`},
 		{[]string{"run", file, "--admin", ":0"}, "--admin :0: beyond loopback the admin port needs --admin-token-file"},
-		{[]string{"sim", "--codec", "h265"}, `codec: must be vp8, vp9, h264 or av1, got "h265"`},
+		{[]string{"sim", "--codec", "h265"}, `--codec: must be vp8, vp9, h264 or av1, got "h265"`},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {

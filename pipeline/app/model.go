@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -28,13 +30,6 @@ func (p *program) modelCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "model",
 		Short: "Look at a model's commands, messages and tracks",
-		Args:  cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return c.Help()
-			}
-			return &usageError{fmt.Errorf("model: unknown command %q (see reactorpipe model --help)", args[0])}
-		},
 	}
 	c.AddCommand(p.modelShowCommand())
 	return c
@@ -125,7 +120,33 @@ func localSchema(ctx context.Context, url string) (json.RawMessage, error) {
 	if err == nil && strings.TrimSpace(string(document)) == "{}" {
 		return nil, fmt.Errorf("%s: the model is still loading", url)
 	}
-	return document, err
+	if err != nil {
+		return nil, unanswered(url, err)
+	}
+	return document, nil
+}
+
+// unanswered says in plain words why a runtime told no schema, and what to do.
+func unanswered(url string, err error) error {
+	failed, ok := errors.AsType[*sdk.Error](err)
+	if !ok {
+		return err
+	}
+	var text string
+	noHost, unknown := errors.AsType[*net.DNSError](err)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		text = "nothing listens there: is the model running, and on that port?"
+	case unknown:
+		text = fmt.Sprintf("the host %q is not found: is its name right?", noHost.Name)
+	case failed.Status != 0, failed.Code == sdk.CodeDecode:
+		text = "what answers there tells no schema: is that a model's address? (" + failed.Message + ")"
+	case errors.Is(err, sdk.ErrTimeout):
+		text = "no answer came in time"
+	default:
+		text = failed.Message
+	}
+	return &wordedError{fmt.Sprintf("%s: %s\nreactorpipe doctor --model %s goes the way there and names the hop that fails", url, text, url), err}
 }
 
 // askLimit bounds the session that is opened to ask for a schema, should this

@@ -115,6 +115,8 @@ func TestModelTroubles(t *testing.T) {
 	srv := serve(t)
 	loading := serve(t)
 	loading.Fail(sessiontest.RouteSchema, sessiontest.Fault{Status: 200, Body: "{}"})
+	strange := serve(t)
+	strange.Fail(sessiontest.RouteSchema, sessiontest.Fault{Status: 404, Body: "nope"})
 	bad := filepath.Join(t.TempDir(), "bad.json")
 	if err := os.WriteFile(bad, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
@@ -127,11 +129,18 @@ func TestModelTroubles(t *testing.T) {
 	}{
 		{"no model", []string{"model", "show"}, exitUsage, "show: which model? Name one: a URL, a file or a model of the cloud"},
 		{"unknown", []string{"model", "list"}, exitUsage, `model: unknown command "list" (see reactorpipe model --help)`},
+		{"no such shell", []string{"completion", "nushell"}, exitUsage, `completion: unknown command "nushell" (see reactorpipe completion --help)`},
+		{"a shell, nearly", []string{"completion", "basj"}, exitUsage, `completion: unknown command "basj", did you mean "bash"?`},
 		{"no file", []string{"model", "show", "x2.json"}, exitConfig, "x2.json: no such file"},
 		{"no JSON", []string{"model", "show", bad}, exitConfig, bad + ": model schema: unexpected end of JSON input"},
 		{"cloud", []string{"model", "show", "reactor/x2"}, exitUsage, "reactor/x2: a model of the cloud tells its schema in a session only, which costs: add --connect, or name a file"},
 		{"no key", []string{"model", "show", "reactor/x2", "--connect"}, exitConfig, "REACTOR_API_KEY: must be set to open a session"},
 		{"loading", []string{"model", "show", loading.URL()}, exitFailed, loading.URL() + ": the model is still loading"},
+		{"nobody", []string{"model", "show", "http://127.0.0.1:1"}, exitFailed, "http://127.0.0.1:1: nothing listens there: is the model running, and on that port?\n" +
+			"reactorpipe: reactorpipe doctor --model http://127.0.0.1:1 goes the way there and names the hop that fails"},
+		{"no model there", []string{"model", "show", strange.URL()}, exitFailed, strange.URL() + ": what answers there tells no schema: is that a model's address? (unexpected HTTP status 404 from schema: nope)\n" +
+			"reactorpipe: reactorpipe doctor --model " + strange.URL() + " goes the way there and names the hop that fails"},
+		{"an address without its scheme", []string{"model", "show", "localhost:8080"}, exitConfig, "must be a model's name, or an http or https URL such as http://localhost:8080, got localhost:8080"},
 		{"gen without a model", []string{"gen", "--out", "x"}, exitUsage, "gen: needs --model and --out"},
 		{"no package", []string{"gen", "--model", srv.URL(), "--out", "x-2"}, exitConfig, srv.URL() + `: package: must be a Go identifier other than main, got "x-2"`},
 	}
@@ -146,11 +155,11 @@ func TestModelTroubles(t *testing.T) {
 	}
 }
 
-// The command writes what the package does, and nothing the second time.
+// The command writes what the package does; the second time nothing, and says so.
 func TestGen(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "echo")
 	code, schema := filepath.Join(out, "client.go"), filepath.Join(out, "schema.json")
-	for _, want := range []string{"wrote " + schema + "\nwrote " + code + "\n", ""} {
+	for _, want := range []string{"wrote " + schema + "\nwrote " + code + "\n", "nothing has changed in " + out + "\n"} {
 		var v invocation
 		if code := v.main(t, "gen", "--model", echoSchema, "--out", out); code != exitDone || v.err.String() != want {
 			t.Errorf("exit %d: %q, want %q", code, v.err.String(), want)

@@ -244,7 +244,7 @@ sinks: [{name: lines, type: jsonl, config: {path: DIR/l.jsonl}}]
 		t.Errorf("%v: no %s in %s", err, want, text)
 	}
 	v = invocation{}
-	want := "reactorpipe: loop: is sent as it is: clip, codec, width, height, fps and bitrate do not go with it"
+	want := "reactorpipe: --loop: is sent as it is: clip, codec, width, height, fps and bitrate do not go with it"
 	if code := v.main(t, "sim", "--loop", "a.mp4", "--fps", "25"); code != exitUsage || !strings.HasPrefix(v.err.String(), want) {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
@@ -271,7 +271,7 @@ sinks: [{name: out, type: discard}]
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
 	v = invocation{}
-	if code := v.main(t, "sim", "--schema", "none.json"); code != exitConfig || v.err.String() != "reactorpipe: sim: schema: open none.json: no such file or directory\n" {
+	if code := v.main(t, "sim", "--schema", "none.json"); code != exitConfig || v.err.String() != "reactorpipe: --schema: open none.json: no such file or directory\n" {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
 }
@@ -302,9 +302,39 @@ sinks: [{name: out, type: discard}]
 	if code := v.main(t, "run", path, "--frames", "3"); code != exitDone {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
-	v = invocation{}
-	if code := v.main(t, "sim", "--loss", "2"); code != exitUsage || !strings.Contains(v.err.String(), "network: drop: must be 0 to 1, got 2") {
-		t.Errorf("exit %d:\n%s", code, v.err.String())
+}
+
+// What is wrong with the flags is said of the flags.
+func TestSimFlags(t *testing.T) {
+	port := takenPort(t)
+	tests := []struct {
+		flags string
+		code  int
+		want  string
+	}{
+		{"--show X", exitUsage, `--show: must be stopped, still, black or large, got "X"`},
+		{"--loss 2", exitUsage, "--loss: must be 0 to 1, got 2"},
+		{"--latency -1s", exitUsage, "--latency: must not be negative, got -1s"},
+		{"--bandwidth -1", exitUsage, "--bandwidth: must not be negative, got -1"},
+		{"--width 3", exitUsage, "--width, --height: must be even and not negative, got 3x0"},
+		{"--needs-image --loop x", exitUsage, "--needs-image: is of the built-in model's picture: loop and schema do not go with it"},
+		{"--session-limit -1s --record-chunk -2s", exitUsage, "--session-limit: must not be negative, got -1s\nreactorpipe: --record-chunk: must not be negative, got -2s"},
+		{"--trouble {\"http\":{\"X\":[]}}", exitUsage, `--trouble: http: "X" is no route`},
+		{"--trouble {\"network\":3}", exitUsage, `--trouble: network: must not be a number`},
+		{"--trouble x", exitUsage, "--trouble: must be JSON, or @FILE with it: invalid character 'x' looking for beginning of value"},
+		{"--addr x", exitUsage, `--addr: must be host:port, got "x"`},
+		{"--addr " + port, exitFailed, "--addr: another program listens on " + port + ": name another port, or 127.0.0.1:0 for any that is free"},
+		{"--clip none.mp4", exitConfig, "--clip: open none.mp4: no such file or directory"},
+		{"--loop none.mp4", exitConfig, "--loop: open none.mp4: no such file or directory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.flags, func(t *testing.T) {
+			var v invocation
+			code := v.main(t, append([]string{"sim"}, strings.Fields(tt.flags)...)...)
+			if want := "reactorpipe: " + tt.want + "\n"; code != tt.code || v.err.String() != want {
+				t.Errorf("exit %d and\n%s\nwant exit %d and\n%s", code, v.err.String(), tt.code, want)
+			}
+		})
 	}
 }
 
@@ -336,7 +366,7 @@ sinks: [{name: out, type: discard}]
 		{"--happen", "burn@1s", `no such trouble as "burn"; there are drop, mute, end, moderate, crash, restart, expire_tokens`},
 		{"--trouble", "{", "unexpected end of JSON input"},
 		{"--trouble", `{"htpp": {}}`, `unknown field "htpp"`},
-		{"--trouble", "@" + file, `show: must be one of`},
+		{"--trouble", "@" + file, `show: must be stopped`},
 		{"--trouble", "@none.json", "open none.json: no such file or directory"},
 	} {
 		v = invocation{}

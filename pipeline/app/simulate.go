@@ -1,12 +1,8 @@
 package app
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
 	"slices"
-
-	"github.com/spf13/cobra"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
@@ -70,83 +66,4 @@ func appendNew(list []string, names ...string) []string {
 		}
 	}
 	return list
-}
-
-func (p *program) simCommand() *cobra.Command {
-	var cfg sim.Config
-	var logs logFlags
-	c := &cobra.Command{
-		Use:   "sim",
-		Short: "Serve a simulated model, for pipelines and for the official clients",
-		Args:  noArgs,
-		Long: "Serve a simulated model, for pipelines and for the official clients. It is ready when\n" +
-			"/health answers, shows a clip or a test pattern, and changes the picture as its commands\n" +
-			"say; `reactorpipe run` connects to it with session: {url: http://ADDR}. With --loop it sends\n" +
-			"a video of H.264, H.265, VP8, VP9 or AV1 as it is, twenty sessions on a fraction of a core;\n" +
-			"commands are answered then, and change nothing. With --schema it stands in for another\n" +
-			"model.\n\n" +
-			"What goes wrong is set by flags, and while it runs by HTTP: PUT /_trouble takes what --trouble\n" +
-			"takes, GET shows it, DELETE ends it, POST /_trouble/crash and the like have happen what --happen\n" +
-			"has. POST /_say/TYPE with a JSON object has the model say that. docs/simulator.md has it all.",
-		Example: "  reactorpipe sim --clip street.mp4\n" +
-			"  reactorpipe sim --loop encoded.mp4 --sessions 20\n" +
-			"  reactorpipe sim --schema helios.json --delay 200ms\n" +
-			"  reactorpipe sim --loss 0.05 --latency 40ms --jitter 10ms --happen drop@20s\n" +
-			`  reactorpipe sim --trouble '{"http": {"POST /start_session": [{"status": 429, "retry_after": "7", "times": 1}]}}'`,
-		RunE: func(c *cobra.Command, _ []string) error {
-			log, _, err := p.logger(logs)
-			if err != nil {
-				return err
-			}
-			cfg.Log = log
-			return serveSim(c.Context(), cfg, log)
-		},
-	}
-	f := c.Flags()
-	f.StringVar(&cfg.Addr, "addr", "127.0.0.1:8080", "listen on `ADDR`")
-	f.StringVar(&cfg.Clip, "clip", "", "show the video `FILE` in a loop; a test picture without")
-	f.StringVar(&cfg.Pattern, "pattern", "", "show the test picture `NAME`: "+either(sim.Patterns())+"; bars if empty")
-	f.StringVar(&cfg.Loop, "loop", "", "send the video `FILE` over and over as it is, without encoding")
-	f.StringVar(&cfg.Schema, "schema", "", "take over the tracks, commands and messages of the model whose schema is in `FILE`")
-	f.StringVar(&cfg.Name, "name", "", "`NAME` that the model calls itself; that of the schema, or sim, if empty")
-	f.StringVar(&cfg.Codec, "codec", "", "prefer `CODEC`: vp8, vp9, h264 or av1; vp8 if empty")
-	f.IntVar(&cfg.Width, "width", 0, "width of the picture in `PIXELS`; the clip's own if 0")
-	f.IntVar(&cfg.Height, "height", 0, "height of the picture in `PIXELS`; the clip's own if 0")
-	f.Float64Var(&cfg.FPS, "fps", 0, "frames a second, `N`; 30 if 0")
-	f.IntVar(&cfg.Bitrate, "bitrate", 0, "encode with `BITS` a second; 4000000 if 0")
-	f.BoolVar(&cfg.Recording.Enabled, "record", false, "let clients fetch clips and recordings, of H.264 or VP9")
-	f.DurationVar(&cfg.Recording.Chunk, "record-chunk", 0, "cut recordings into pieces of `TIME`; 4s if 0")
-	f.IntVar(&cfg.StepFrames, "steps", 0, "let sessions be stepped, `N` pictures a step")
-	f.DurationVar(&cfg.Delay, "delay", 0, "`TIME` between a command and its effect")
-	f.BoolVar(&cfg.NeedsImage, "needs-image", false, "show nothing before set_image has brought a picture")
-	f.IntVar(&cfg.Sessions, "sessions", 0, "give `N` sessions at a time by the cloud's routes; 5 if 0")
-	network := &cfg.Trouble.Network
-	f.Float64Var(&network.Drop, "loss", 0, "lose `SHARE` of the media packets, 0 to 1")
-	f.Float64Var(&network.Reorder, "reorder", 0, "let `SHARE` of the media packets change places with the next, 0 to 1")
-	f.Float64Var(&network.Duplicate, "duplicate", 0, "send `SHARE` of the media packets twice, 0 to 1")
-	f.DurationVar(&network.Delay, "latency", 0, "delay media packets by `TIME`")
-	f.DurationVar(&network.Jitter, "jitter", 0, "delay media packets by up to `TIME` more, by chance")
-	f.IntVar(&network.Bandwidth, "bandwidth", 0, "let `BITS` a second through to each connection; 0 does not bound")
-	f.StringVar((*string)(&cfg.Trouble.Show), "show", "", "show `WHAT` in place of the picture: stopped, still, black or large")
-	f.DurationVar(&cfg.Trouble.ClockSkew, "clock-skew", 0, "be `TIME` ahead of the true time")
-	f.Var(troubleFlag{&cfg.Trouble}, "trouble", "make all of `TROUBLE`, as JSON, or @FILE with it")
-	f.Var(incidentFlag{&cfg.Incidents}, "happen", "have `WHAT@TIME` happen, so long after the first client came, for example crash@30s: drop, mute, end, end=REASON, moderate, crash, restart, expire_tokens; may be repeated")
-	f.DurationVar(&cfg.SessionLimit, "session-limit", 0, "end each session after `TIME`; 0 does not")
-	f.StringSliceVar(&cfg.Surface.Inputs, "input", nil, "take these input `TRACKS` (default source)")
-	f.StringSliceVar(&cfg.Surface.Commands, "command", nil, "take these `COMMANDS` besides the built-in ones, with any arguments")
-	logs.add(c)
-	return c
-}
-
-func serveSim(ctx context.Context, cfg sim.Config, log *slog.Logger) error {
-	if err := cfg.Validate(); err != nil {
-		return &usageError{err}
-	}
-	s, err := sim.Serve(context.WithoutCancel(ctx), cfg)
-	if err != nil {
-		return fmt.Errorf("sim: %w", err)
-	}
-	log.Info("model ready", "url", s.URL())
-	<-ctx.Done()
-	return s.Close()
 }

@@ -25,7 +25,11 @@ func (f troubleFlag) Set(text string) error {
 		}
 		text = string(b)
 	}
-	return json.Unmarshal([]byte(text), f.Trouble)
+	err := json.Unmarshal([]byte(text), f.Trouble)
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("must be JSON, or @FILE with it: %w", err)
+	}
+	return err
 }
 
 // String implements pflag.Value; there is no default to show.

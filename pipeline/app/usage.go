@@ -11,11 +11,24 @@ import (
 	"github.com/reactorpipe/reactorpipe/pipeline/expr"
 )
 
-func unknownCommand(root *cobra.Command, name string) error {
-	if like := root.SuggestionsFor(name); len(like) > 0 {
-		return &usageError{fmt.Errorf("unknown command %q, did you mean %q?", name, like[0])}
+// chosen is what a command does that has others below it and none was chosen: it
+// says which there are.
+func chosen(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
 	}
-	return &usageError{fmt.Errorf("unknown command %q (see reactorpipe --help)", name)}
+	about := ""
+	if c.HasParent() {
+		about = c.Name() + ": "
+	}
+	var names []string
+	for _, below := range c.Commands() {
+		names = append(names, below.Name())
+	}
+	if like := expr.DidYouMean(args[0], names); like != "" {
+		return &usageError{fmt.Errorf("%sunknown command %q%s", about, args[0], like)}
+	}
+	return &usageError{fmt.Errorf("%sunknown command %q (see %s --help)", about, args[0], c.CommandPath())}
 }
 
 // noArgs refuses what stands behind a command that takes nothing.

@@ -221,7 +221,7 @@ func (p Pipeline) sinks(w *writer) {
 	}
 	w.line("sinks:")
 	if p.Preview {
-		w.line("  # Live at http://127.0.0.1:8090.")
+		w.line("  # Live at http://127.0.0.1:8090, or at the next port that is free: the log says.")
 		w.line("  - {name: page, type: preview, from: %s}", picture)
 	}
 	if p.Record != "" {

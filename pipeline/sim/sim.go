@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -106,6 +107,18 @@ func (c *Config) Validate() error {
 	}
 	if c.Sessions < 0 {
 		errs = append(errs, fmt.Errorf("sessions: must not be negative, got %d", c.Sessions))
+	}
+	if c.Delay < 0 {
+		errs = append(errs, fmt.Errorf("delay: must not be negative, got %s", c.Delay))
+	}
+	if c.SessionLimit < 0 {
+		errs = append(errs, fmt.Errorf("session_limit: must not be negative, got %s", c.SessionLimit))
+	}
+	if c.Recording.Chunk < 0 {
+		errs = append(errs, fmt.Errorf("record_chunk: must not be negative, got %s", c.Recording.Chunk))
+	}
+	if _, _, err := net.SplitHostPort(c.Addr); c.Addr != "" && err != nil {
+		errs = append(errs, fmt.Errorf("addr: must be host:port, got %q", c.Addr))
 	}
 	for _, i := range c.Incidents {
 		errs = append(errs, i.What.Validate())

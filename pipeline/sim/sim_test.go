@@ -449,11 +449,13 @@ func TestServeRefuses(t *testing.T) {
 		{"loss", Config{Trouble: sessiontest.Trouble{Network: sessiontest.Network{Drop: 2}}}, "network: drop: must be 0 to 1, got 2"},
 		{"sessions", Config{Sessions: -1}, "sessions: must not be negative, got -1"},
 		{"loop", Config{Loop: "a.mp4", FPS: 25}, "loop: is sent as it is: clip, codec, width, height, fps and bitrate do not go with it"},
+		{"a limit", Config{SessionLimit: -time.Second}, "session_limit: must not be negative, got -1s"},
+		{"address", Config{Addr: "here"}, `addr: must be host:port, got "here"`},
 		{"pattern", Config{Pattern: "plaid"}, `pattern: must be one of bars, gray, noise, ramp, got "plaid"`},
 		{"pattern and clip", Config{Pattern: "bars", Clip: "a.mp4"}, "pattern: is shown in place of a clip or a loop"},
 		{"steps", Config{StepFrames: 129}, "steps: must be 0 to 128, got 129"},
 		{"steps of a loop", Config{StepFrames: 1, Loop: "a.mp4"}, "steps: draw their pictures: a loop does not go with them"},
-		{"missing clip", Config{Clip: "none.mp4"}, "open none.mp4: no such file or directory"},
+		{"missing clip", Config{Clip: "none.mp4"}, "clip: open none.mp4: no such file or directory"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

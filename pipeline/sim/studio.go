@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"time"
@@ -34,7 +35,7 @@ func openStudio(cfg Config) (*studio, error) {
 	} else {
 		c, err := openClip(cfg.Clip)
 		if err != nil {
-			return nil, pipeline.Invalid(err)
+			return nil, pipeline.Invalid(fmt.Errorf("clip: %w", err))
 		}
 		st.pictures = c
 		width, height = c.file.Size()

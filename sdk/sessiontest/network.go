@@ -45,8 +45,13 @@ func (n Network) validate() error {
 			return fmt.Errorf("%s: must be 0 to 1, got %g", p.name, p.value)
 		}
 	}
-	if n.Delay < 0 || n.Jitter < 0 || n.Bandwidth < 0 {
-		return fmt.Errorf("delay, jitter, bandwidth: must not be negative, got %v, %v, %d", n.Delay, n.Jitter, n.Bandwidth)
+	switch {
+	case n.Delay < 0:
+		return fmt.Errorf("delay: must not be negative, got %v", n.Delay)
+	case n.Jitter < 0:
+		return fmt.Errorf("jitter: must not be negative, got %v", n.Jitter)
+	case n.Bandwidth < 0:
+		return fmt.Errorf("bandwidth: must not be negative, got %d", n.Bandwidth)
 	}
 	return nil
 }

@@ -3,10 +3,12 @@ package sessiontest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +67,7 @@ func (t Trouble) Validate() error {
 		return fmt.Errorf("network: %w", err)
 	}
 	if !slices.Contains(showings(), t.Show) {
-		return fmt.Errorf("show: must be one of %v, got %q", showings()[1:], t.Show)
+		return fmt.Errorf("show: must be stopped, still, black or large, got %q", t.Show)
 	}
 	return nil
 }
@@ -228,5 +230,8 @@ func (t *Trouble) UnmarshalJSON(b []byte) error {
 	}{(*plain)(t), duration(t.ClockSkew)}
 	err := strictly(b, &v)
 	t.ClockSkew = time.Duration(v.ClockSkew)
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("%s: must not be a %s", wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:], wrong.Value)
+	}
 	return err
 }

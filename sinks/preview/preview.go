@@ -4,10 +4,12 @@ package preview
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline"
@@ -17,8 +19,8 @@ import (
 
 // Config says where the page is and what its picture costs.
 type Config struct {
-	// Addr is where the page is served. Beyond loopback anybody who reaches the
-	// port can watch.
+	// Addr is where the page is served: 127.0.0.1:8090 by default, or the next port
+	// that is free. Beyond loopback anybody who reaches the port can watch.
 	Addr string `yaml:"addr"`
 	// Width that larger pictures are scaled down to, in pixels; 0 shows every
 	// pixel.
@@ -31,12 +33,12 @@ type Config struct {
 
 // Default serves this machine only.
 func Default() Config {
-	return Config{Addr: "127.0.0.1:8090", Width: 960, FPS: 20, Quality: 80}
+	return Config{Width: 960, FPS: 20, Quality: 80}
 }
 
 // Validate says what is wrong with c.
 func (c *Config) Validate() error {
-	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+	if _, _, err := net.SplitHostPort(c.Addr); c.Addr != "" && err != nil {
 		return fmt.Errorf("addr: must be host:port, got %q", c.Addr)
 	}
 	if c.Width < 0 || c.Width > maxWidth {
@@ -81,7 +83,10 @@ var (
 // New listens, so that a port that is taken is found before frames flow, and
 // starts the server, which Close ends. The log says how to reach it.
 func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
-	listener, err := net.Listen("tcp", cfg.Addr)
+	listener, err := listen(cfg.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fatal.Error(fmt.Errorf("addr: another program listens on %s: name another port, or leave addr out for one that is free", cfg.Addr))
+	}
 	if err != nil {
 		return nil, fatal.Error(fmt.Errorf("addr: %w", err))
 	}
@@ -89,6 +94,25 @@ func New(env pipeline.Env, cfg Config) (pipeline.Sink, error) {
 	s.server = serve(listener, env.Log, &http.Server{Handler: handler(s.status, s.live, env.Clock)})
 	announce(env, listener.Addr().(*net.TCPAddr))
 	return s, nil
+}
+
+// The ports that are tried where none is named: several pipelines have a page each.
+const (
+	firstPort = 8090
+	lastPort  = 8099
+)
+
+// listen listens on addr or, if that is empty, on the first port that is free.
+func listen(addr string) (net.Listener, error) {
+	if addr != "" {
+		return net.Listen("tcp", addr)
+	}
+	for port := firstPort; port <= lastPort; port++ {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return l, nil
+		}
+	}
+	return net.Listen("tcp", "127.0.0.1:0")
 }
 
 // announce says where the page is, and how a laptop reaches it when only this

@@ -375,9 +375,31 @@ func TestPortTaken(t *testing.T) {
 	cfg := preview.Default()
 	cfg.Addr = taken.Addr().String()
 	_, err = preview.New(pipeline.Env{Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{}}, cfg)
-	want := "addr: listen tcp " + cfg.Addr + ": bind: address already in use"
+	want := "addr: another program listens on " + cfg.Addr + ": name another port, or leave addr out for one that is free"
 	if err == nil || err.Error() != want || !errors.Is(err, pipeline.ErrFatal) {
 		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
+// Several pipelines that say nothing of a port have a page each.
+func TestPortsOfSeveral(t *testing.T) {
+	pages := make(map[string]bool)
+	for range 2 {
+		var log bytes.Buffer
+		s, err := preview.New(pipeline.Env{Log: slog.New(slog.NewTextHandler(&log, nil)), Clock: pipeline.SystemClock{}}, preview.Default())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		_, at, _ := strings.Cut(log.String(), " url=")
+		url, _, _ := strings.Cut(at, " ")
+		if resp, _ := get(t, url); resp.StatusCode != http.StatusOK {
+			t.Errorf("%s answers %s", url, resp.Status)
+		}
+		pages[url] = true
+	}
+	if len(pages) != 2 {
+		t.Errorf("got %v, want a page each", pages)
 	}
 }
 
