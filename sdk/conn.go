@@ -399,7 +399,10 @@ func (c *conn) stateChanged(state webrtc.PeerConnectionState) {
 			close(c.connected)
 		})
 	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
-		c.lose(fmt.Errorf("peer connection state: %s", state))
+		// While connecting, [conn.gate] says how long the server may be silent.
+		if state == webrtc.PeerConnectionStateFailed || isClosed(c.connected) {
+			c.lose(fmt.Errorf("peer connection state: %s", state))
+		}
 	case webrtc.PeerConnectionStateUnknown, webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting, webrtc.PeerConnectionStateClosed:
 	}
 }

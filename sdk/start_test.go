@@ -79,3 +79,16 @@ func TestPathComesLate(t *testing.T) {
 		})
 	}
 }
+
+// TestPathBreaksBehindICE: a server that is busy for as long as ICE takes to miss it,
+// between the answer to ICE and the one to DTLS, is not given up either.
+func TestPathBreaksBehindICE(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		flows(t, w.connect(t, Config{Trace: func(s Step) {
+			if s == StepICE {
+				w.CutPackets()
+				time.AfterFunc(12*time.Second, w.Mend)
+			}
+		}}))
+	})
+}

@@ -25,7 +25,9 @@ func (c Config) took(s Step) {
 // iceChanged tells when there is a path.
 func (c *conn) iceChanged(state webrtc.ICEConnectionState) {
 	if state == webrtc.ICEConnectionStateConnected {
-		c.found.Do(func() { close(c.path) })
-		c.session.cfg.took(StepICE)
+		c.found.Do(func() {
+			c.session.cfg.took(StepICE)
+			close(c.path)
+		})
 	}
 }

@@ -194,6 +194,12 @@ func (c *connection) peerConnected() {
 	c.checkUp()
 }
 
+func (c *connection) wasUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peerUp
+}
+
 func (c *connection) addChannel(ch *channel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

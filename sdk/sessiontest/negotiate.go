@@ -119,7 +119,11 @@ func (c *connection) newPeer(o offer) (*webrtc.PeerConnection, error) {
 		switch s {
 		case webrtc.PeerConnectionStateConnected:
 			c.peerConnected()
-		case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
+		case webrtc.PeerConnectionStateDisconnected:
+			if c.wasUp() { // else it still has time to connect
+				c.lose()
+			}
+		case webrtc.PeerConnectionStateFailed, webrtc.PeerConnectionStateClosed:
 			c.lose()
 		case webrtc.PeerConnectionStateUnknown, webrtc.PeerConnectionStateNew, webrtc.PeerConnectionStateConnecting:
 		}
