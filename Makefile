@@ -34,11 +34,11 @@ run: setup build ## the quickstart: a simulated model, people found in its pictu
 	@bin/reactorpipe run configs/quickstart.yaml --duration 30s
 
 test: setup ## every test
-	@$(env) go test $(ARGS)
+	@$(env) go test -timeout 30m $(ARGS)
 
 # A program under the detector would else sleep a second before it exits, and some tests start hundreds.
 race: setup ## every test under the race detector, frames checked
-	@$(env) GORACE="atexit_sleep_ms=20 $${GORACE:-}" GOFLAGS="$$GOFLAGS,framecheck" go test -race $(ARGS)
+	@$(env) GORACE="atexit_sleep_ms=20 $${GORACE:-}" GOFLAGS="$$GOFLAGS,framecheck" go test -race -timeout 30m $(ARGS)
 
 fuzz: setup ## every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)
