@@ -49,7 +49,7 @@ func TestErrand(t *testing.T) {
 	} else if e.ICE != "" {
 		cfg.ICEServers = []ICEServer{{URLs: []string{e.ICE}, Username: "user", Password: turnPassword}}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	s, err := Connect(ctx, cfg)
 	if err != nil {

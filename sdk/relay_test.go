@@ -172,7 +172,7 @@ func TestRelays(t *testing.T) {
 				}
 				srv := sessiontest.NewConfig(t, server)
 				cfg.BaseURL, cfg.Token = srv.URL(), srv.Token()
-				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
 				s, err := Connect(ctx, cfg)
 				if err != nil {

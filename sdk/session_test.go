@@ -19,7 +19,7 @@ import (
 )
 
 // patience bounds everything that is waited for; only a failure takes so long.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // lamp is a model with an output, an input and commands of every outcome.
 func lamp() sessiontest.Model {

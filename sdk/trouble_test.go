@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -195,6 +196,55 @@ func TestPictureTrouble(t *testing.T) {
 				flows(t, s)
 				w.srv.Show(sessiontest.Live)
 				flows(t, s)
+			})
+		})
+	}
+}
+
+// TestPictureComesBack: after a pause, whoever made it, it goes on with a keyframe.
+func TestPictureComesBack(t *testing.T) {
+	must := func(t *testing.T, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		name       string
+		stop, cont func(*testing.T, *world, *Track)
+	}{
+		{
+			"stopped by the model",
+			func(_ *testing.T, w *world, _ *Track) { w.srv.Show(sessiontest.Stopped) },
+			func(_ *testing.T, w *world, _ *Track) { w.srv.Show(sessiontest.Live) },
+		},
+		{
+			"paused by the client",
+			func(t *testing.T, _ *world, tr *Track) { t.Helper(); must(t, tr.Pause(t.Context())) },
+			func(t *testing.T, _ *world, tr *Track) { t.Helper(); must(t, tr.Resume(t.Context())) },
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				s := w.connect(t, Config{Codecs: []string{"vp8"}})
+				flows(t, s)
+				tr, err := s.Track("main_video")
+				must(t, err)
+				tt.stop(t, w, tr)
+				rest, cancel := context.WithTimeout(t.Context(), time.Second) // of what was on its way
+				defer cancel()
+				for err == nil {
+					_, err = tr.ReadRTP(rest)
+				}
+				pass(time.Minute)
+				tt.cont(t, w, tr)
+				p, err := tr.ReadRTP(t.Context())
+				must(t, err)
+				const descriptor = 4 // RFC 7741 section 4.2, with a 15-bit picture id
+				if p.Payload[0]&0x10 == 0 || p.Payload[descriptor]&1 != 0 {
+					t.Errorf("it goes on without a keyframe: % x", p.Payload[:descriptor+1])
+				}
 			})
 		})
 	}

@@ -116,7 +116,7 @@ func flows(t *testing.T, s *Session) {
 	s.mu.Lock()
 	epoch := s.epoch
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		p, err := tr.ReadRTP(ctx)

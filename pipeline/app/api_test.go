@@ -110,9 +110,7 @@ func TestAPI(t *testing.T) {
 	if code := stop(); code != exitDone {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
-	if n := srv.Sessions(); n != 0 {
-		t.Errorf("%d sessions at the server, want 0", n)
-	}
+	nothingLeft(t, srv, v.err.String())
 }
 
 func sendThroughTheAPI(t *testing.T, c *client) {

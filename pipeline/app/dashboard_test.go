@@ -104,7 +104,7 @@ func prometheusOf(t *testing.T, adminAt string) (query func(expr string) (series
 		t.Skip("prometheus is not installed: scripts/setup ci")
 	}
 	dir := t.TempDir()
-	config := "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n" +
+	config := "global: {scrape_interval: 1s, scrape_timeout: 1s}\n" +
 		"scrape_configs: [{job_name: reactorpipe, static_configs: [{targets: [\"" + strings.TrimPrefix(adminAt, "http://") + "\"]}]}]\n"
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func prometheusOf(t *testing.T, adminAt string) (query func(expr string) (series
 func TestDashboardInPrometheus(t *testing.T) {
 	t.Parallel()
 	query := prometheusOf(t, runTroubled(t))
-	fill := strings.NewReplacer("$__rate_interval", "10s", "$pipeline", "p|q", "$job", "reactorpipe|other")
+	fill := strings.NewReplacer("$__rate_interval", "5m", "$pipeline", "p|q", "$job", "reactorpipe|other")
 	left := make(map[string]string) // expression by what shows it
 	for _, p := range readBoard(t).Panels {
 		for i, target := range p.Targets {
@@ -154,7 +154,7 @@ func TestDashboardInPrometheus(t *testing.T) {
 	}
 	for _, expr := range alarms(t) {
 		looked, _, _ := strings.Cut(strings.ReplaceAll(expr, "==", ">"), ">")
-		left["alarm "+expr] = regexp.MustCompile(`\[\w+\]`).ReplaceAllString(looked, "[10s]")
+		left["alarm "+expr] = regexp.MustCompile(`\[\w+\]`).ReplaceAllString(looked, "[5m]")
 	}
 	if len(left) < 20 {
 		t.Fatalf("only %d queries", len(left))

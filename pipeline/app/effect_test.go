@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -22,6 +23,21 @@ var effects = flag.Int("effects", 4, "commands with and without an effect in the
 // each picture how many commands have changed it.
 func TestEffectsOfCommands(t *testing.T) {
 	t.Parallel()
+	trouble := effectsAreFound(t)
+	// A machine that stands still for a moment may cost frames, commands and effects.
+	for again := 10; trouble != "" && *effects < 20 && again > 0; again-- {
+		t.Log(trouble)
+		trouble = effectsAreFound(t)
+	}
+	if trouble != "" {
+		t.Error(trouble)
+	}
+}
+
+// effectsAreFound runs a pipeline with such commands, and says what is not as it
+// should be.
+func effectsAreFound(t *testing.T) (trouble string) {
+	t.Helper()
 	model, err := sim.Serve(t.Context(), sim.Config{Width: 160, Height: 120, FPS: 60, Delay: 100 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -68,22 +84,21 @@ sinks:
 	}
 	t.Logf("%d of %d effects are right to the frame, %d false alarms of %d", right, sent, alarms, silent)
 	least, most := 0.95*float64(sent), 0.02*float64(silent)
-	if *effects < 20 {
-		// A machine that stands still for a moment may cost one or the other, and
-		// bring the effect of one command close to another.
+	if *effects < 20 { // the effect of one command may come close to another
 		least, most = 1, float64(silent)
 	}
 	if sent < *effects || float64(right) < least || float64(alarms) > most {
-		t.Errorf("%d of %d effects are right to the frame, %d false alarms of %d", right, sent, alarms, silent)
+		return fmt.Sprintf("%d of %d effects are right to the frame, %d false alarms of %d", right, sent, alarms, silent)
 	}
 	s := readSummary(t, summary)
 	measured := s["effects"].([]any)[0].(map[string]any)
 	if measured["command"] != "set_brightness" || measured["seen"].(float64) < 1 || measured["p50_ms"].(float64) < 100 {
-		t.Errorf("summary: %v", measured)
+		return fmt.Sprintf("summary: %v", measured)
 	}
 	if !strings.Contains(v.err.String(), "set_brightness: seen in the picture ") {
-		t.Errorf("nothing of effects in:\n%s", v.err.String())
+		return "nothing of effects in:\n" + v.err.String()
 	}
+	return ""
 }
 
 // effectAt is where an effect is: behind the one frame, and at the latest in the

@@ -115,7 +115,7 @@ func TestRenew(t *testing.T) {
 		},
 		{
 			"ended by a local runtime", "url: URL\n  renew:",
-			func(c *sessiontest.Config) { c.SessionLimit = 1500 * time.Millisecond }, false,
+			func(c *sessiontest.Config) { c.SessionLimit = 3 * time.Second }, false,
 		},
 	}
 	for _, tt := range tests {

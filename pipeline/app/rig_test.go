@@ -59,7 +59,7 @@ func registry() *pipeline.Registry {
 }
 
 // patience bounds what a test waits for, on a machine that is busy.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // invocation is one run of the program in this process.
 type invocation struct {

@@ -462,12 +462,10 @@ sinks:
 	if code := stop(); code != exitDone {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
-	if took := time.Since(begun); took > 10*time.Second {
+	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("drained in %s", took)
 	}
-	if n := srv.Sessions(); n != 0 {
-		t.Errorf("%d sessions at the server, want 0", n)
-	}
+	nothingLeft(t, srv, v.err.String())
 	dir := filepath.Dir(path)
 	lines := wholeLines(t, filepath.Join(dir, "l.jsonl"))
 	shown, err := pictures(t, filepath.Join(dir, "v.mp4"))
@@ -504,9 +502,11 @@ func TestLeave(t *testing.T) {
 // A log for machines has nothing in it but JSON, and the name of the pipeline.
 func TestLogOfJSON(t *testing.T) {
 	t.Parallel()
-	path := write(t, "p.yaml", strings.ReplaceAll(watching, "URL", "http://"+freePort(t)))
 	var v invocation
-	if code := v.main(t, "run", path, "--log-format", "json", "--set", "session.wait=300ms"); code != exitFailed {
+	if code := v.main(t, "run", watch(t, serve(t).URL()), "--log-format", "json", "--frames", "1"); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+	if code := v.main(t, "run", watch(t, "http://"+freePort(t)), "--log-format", "json", "--set", "session.wait=300ms"); code != exitFailed {
 		t.Errorf("exit %d:\n%s", code, v.err.String())
 	}
 	var last map[string]any

@@ -132,8 +132,6 @@ func TestSIGTERMDuringTheStart(t *testing.T) {
 		if state := p.end(t, syscall.SIGTERM); state.ExitCode() != exitDone {
 			t.Errorf("at %q: %s:\n%s", seen, state, p.err.String())
 		}
-		if n := srv.Sessions(); n != 0 {
-			t.Fatalf("at %q: %d sessions at the server, want 0:\n%s", seen, n, p.err.String())
-		}
+		nothingLeft(t, srv, p.err.String())
 	}
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,15 +17,18 @@ import (
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
-// freePort is one that nobody listens on.
+// freePort is one that nobody listens on, nor is given by the system meanwhile.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port")
+	return ""
 }
 
 // takenPort is one that somebody listens on.
@@ -163,17 +167,17 @@ func TestNoServer(t *testing.T) {
 	addr := freePort(t)
 	var v invocation
 	begun := time.Now()
-	if code := v.main(t, "run", watch(t, "http://"+addr)); code != exitFailed {
+	if code := v.main(t, "run", watch(t, "http://"+addr), "--set", "session.wait=3s"); code != exitFailed {
 		t.Errorf("exit %d, want %d", code, exitFailed)
 	}
-	if waited := time.Since(begun); waited < 900*time.Millisecond {
-		t.Errorf("gave up after %s, want 1s of tries", waited)
+	if waited := time.Since(begun); waited < 2900*time.Millisecond {
+		t.Errorf("gave up after %s, want 3s of tries", waited)
 	}
 	lines := strings.Split(strings.TrimSpace(v.err.String()), "\n")
 	if first := lines[0]; !strings.Contains(first, `level=WARN msg="session not open yet, trying again"`) || !strings.Contains(first, "connection refused") {
 		t.Errorf("first line: %s", first)
 	}
-	want := regexp.MustCompile(`^reactorpipe: no session with http://` + regexp.QuoteMeta(addr) + ` after 1s: .*connection refused$`)
+	want := regexp.MustCompile(`^reactorpipe: no session with http://` + regexp.QuoteMeta(addr) + ` after 3s: .*connection refused$`)
 	if last := lines[len(lines)-1]; !want.MatchString(last) {
 		t.Errorf("last line: %s\nwant: %s", last, want)
 	}
@@ -185,7 +189,7 @@ func TestServerThatIsLate(t *testing.T) {
 	srv := serve(t)
 	srv.Fail(sessiontest.RouteStart, sessiontest.Fault{Status: 503, Times: 1})
 	var v invocation
-	if code := v.main(t, "run", watch(t, srv.URL()), "--frames", "3"); code != exitDone {
+	if code := v.main(t, "run", watch(t, srv.URL()), "--frames", "3", "--set", "session.wait=60s"); code != exitDone {
 		t.Errorf("exit %d, want %d:\n%s", code, exitDone, v.err.String())
 	}
 	if !strings.Contains(v.err.String(), "session not open yet, trying again") {

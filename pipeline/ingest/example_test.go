@@ -14,7 +14,7 @@ import (
 // The pictures of a model, and commands back into it. A real model is
 // sdk.Config{Model: "owner/name", APIKey: key}; this one is local.
 func ExampleOpen() {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	model, err := serve(ctx)
 	if err != nil {

@@ -409,7 +409,7 @@ func TestRTSPWaitsForTheCamera(t *testing.T) {
 	c.start("vp8")
 	select {
 	case <-frames:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Errorf("no frame comes:\n%s", log)
 	}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is what a test waits for something that takes milliseconds.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func within(t *testing.T) context.Context {
 	t.Helper()

@@ -310,7 +310,7 @@ func TestRenewBeside(t *testing.T) {
 	srv := sessiontest.NewConfig(t, sessiontest.Config{Model: c.count(lamp()), MaxSessions: 2})
 	clock := newStepping(time.Minute)
 	spec := cloud(srv.URL(), 20*time.Minute, time.Minute)
-	spec.Stop = []config.SessionCommand{{Command: "hush"}, {Command: "reset"}} // the first is refused
+	spec.Stop = []config.SessionCommand{{Command: "fail"}, {Command: "reset"}} // the first is refused
 	s := session.New(session.Config{Spec: spec, Log: slog.New(slog.DiscardHandler), Clock: clock})
 	if err := s.Open(within(t)); err != nil {
 		t.Fatal(err)
@@ -351,7 +351,7 @@ func TestRenewBeside(t *testing.T) {
 	}
 	closed = true
 	made, told := c.seen()
-	if diff := cmp.Diff([]string{"B set_brightness", "A hush", "B hush"}, told); diff != "" || made != 2 {
+	if diff := cmp.Diff([]string{"B set_brightness", "A fail", "B fail"}, told); diff != "" || made != 2 {
 		t.Errorf("%d sessions, told (-want +got):\n%s", made, diff)
 	}
 	k.stop()

@@ -25,7 +25,6 @@ func light(f sdk.StepFrame) float64 {
 
 // A stepped session gets its pictures step by step, as commands have them.
 func TestSteps(t *testing.T) {
-	t.Parallel()
 	before := mat.Live()
 	cfg := small()
 	cfg.Pattern, cfg.StepFrames, cfg.FPS = "gray", 3, 10

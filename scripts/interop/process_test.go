@@ -3,6 +3,7 @@ package interop
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -16,8 +17,8 @@ import (
 )
 
 const (
-	patience = 20 * time.Second // for anything that takes a moment
-	farewell = 5 * time.Second  // between SIGTERM and SIGKILL
+	patience = 2 * time.Minute // for anything that takes a moment
+	farewell = 5 * time.Second // between SIGTERM and SIGKILL
 )
 
 // python returns the interpreter that has the published packages; the test is
@@ -136,12 +137,16 @@ func (p *process) until(t *testing.T, what string, holds func() bool) {
 // freePort returns a port of the loopback that nobody listens on just now.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		// Not one of those that systems hand out, for such a one may be taken at any moment.
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	t.Fatal("no free port")
+	return ""
 }
 
 // lockedBuffer is written by a process and read by the test.

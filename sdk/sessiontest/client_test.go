@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,6 +20,9 @@ import (
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 	"github.com/reactorpipe/reactorpipe/sdk/wire"
 )
+
+// patience bounds everything that is waited for; only a failure takes so long.
+const patience = 2 * time.Minute
 
 const localID = "00000000-0000-0000-0000-000000000000"
 
@@ -174,6 +178,8 @@ func (c *client) newPeer() {
 	c.must(webrtc.ConfigureTWCCHeaderExtensionSender(media, interceptors))
 	var settings webrtc.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
+	settings.SetICEMaxBindingRequests(math.MaxUint16) // a busy machine answers late
+	settings.SetSRTPReplayProtectionWindow(4096)      // and repairs late
 	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(interceptors), webrtc.WithSettingEngine(settings))
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	c.must(err)
@@ -281,7 +287,7 @@ func (c *client) fetchAnswer() string {
 	c.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	for {
 		status, _, body := request(c.t, "GET", c.sdpURL(), "", c.auth()...)
@@ -409,7 +415,7 @@ func take[T any](t *testing.T, ch <-chan T, what string) T {
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("no %s", what)
 		panic("unreachable")
 	}
@@ -423,18 +429,6 @@ func (c *client) frame(name string) (frame []packet) {
 		frame = append(frame, p)
 		if p.marker {
 			return frame
-		}
-	}
-}
-
-// drained throws away the packets that are there and counts them.
-func (c *client) drained(name string) (n int) {
-	for {
-		select {
-		case <-c.packets[name]:
-			n++
-		default:
-			return n
 		}
 	}
 }

@@ -48,7 +48,7 @@ func requestClip(c *client, seconds float64) *wire.ClipReady {
 func fetchClip(t *testing.T, srv *sessiontest.Server, playlist string) []byte {
 	t.Helper()
 	var list string
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		status, header, body := request(t, "GET", srv.URL()+playlist, "")
 		if status == http.StatusOK {
 			if got := header.Get("Content-Type"); got != "application/vnd.apple.mpegurl" {

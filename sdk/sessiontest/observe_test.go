@@ -18,7 +18,7 @@ import (
 // events reads the journal from the beginning, up to an event.
 func events(t *testing.T, srv *sessiontest.Server, last string) (all []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, "GET", srv.URL()+"/events?since=0", nil)
 	if err != nil {

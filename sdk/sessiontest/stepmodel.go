@@ -1,6 +1,7 @@
 package sessiontest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,11 +91,7 @@ func stepFixture(s *Step, mode string, frames, size int) error {
 		s.Attach(StepFile{Name: "notes.txt", ContentType: "text/plain", Data: []byte("notes.\n")})
 	}
 	for i := range frames {
-		rgb := make([]byte, 3*size*size)
-		for j := range rgb {
-			rgb[j] = byte(s.Number)
-		}
-		p := Picture(size, size, rgb)
+		p := Picture(size, size, bytes.Repeat([]byte{byte(s.Number)}, 3*size*size))
 		p.Metadata, _ = json.Marshal(map[string]any{"i": i, "n": s.Number})
 		s.Emit("main_video", fps, p)
 	}

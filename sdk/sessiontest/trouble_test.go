@@ -178,7 +178,7 @@ func TestBandwidth(t *testing.T) {
 	c := connect(t, srv, clientConfig{tracks: []clientTrack{video("main_video")}})
 	c.resume("main_video")
 	last := take(t, c.packets["main_video"], "packet").sequence
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		p := take(t, c.packets["main_video"], "packet")
 		if p.sequence-last > 1 && p.sequence-last < 1<<15 {
 			return

@@ -20,6 +20,9 @@ import (
 
 var keep = flag.String("screenshot", "", "file to write the screenshot of the page to")
 
+// patience bounds what the page is waited for; only a failure takes so long.
+const patience = 2 * time.Minute
+
 // browser is a headless Chromium, spoken to over its debugging pipe: messages
 // of the DevTools protocol, each ended by a zero byte.
 type browser struct {
@@ -35,7 +38,7 @@ func startBrowser(t *testing.T) *browser {
 	path := findBrowser(t)
 	fromTest, in := pipe(t)
 	out, toTest := pipe(t)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*patience)
 	cmd := exec.CommandContext(ctx, path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
 		"--window-size=1400,860", "--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
 	cmd.ExtraFiles = []*os.File{fromTest, toTest} // its 3 and 4
@@ -132,14 +135,14 @@ func (b *browser) wait(expression string) {
 		try { is = (%s); } catch {}
 		setTimeout(() => done(is), is ? 0 : 50);
 	})`, expression)
-	for began := time.Now(); time.Since(began) < 10*time.Second; {
+	for began := time.Now(); time.Since(began) < patience; {
 		var got struct{ Result struct{ Value any } }
 		b.decode(b.call("Runtime.evaluate", map[string]any{"expression": look, "awaitPromise": true}), &got)
 		if got.Result.Value == true {
 			return
 		}
 	}
-	b.t.Errorf("still not so after 10 s: %s", expression)
+	b.t.Errorf("still not so after %v: %s", patience, expression)
 }
 
 func (b *browser) screenshot() []byte {

@@ -325,7 +325,21 @@ func (noise) ConvertTo(dst unsafe.Pointer, stride int, to pipeline.Format) error
 	return err
 }
 
+// TestViewerThatDoesNotReadHoldsNobodyUp: a connection is borne with for five
+// seconds unless it is cut. A machine may be too busy to show it at the first try.
 func TestViewerThatDoesNotReadHoldsNobodyUp(t *testing.T) {
+	var took time.Duration
+	for range 10 {
+		if took = closing(t); took < 3*time.Second {
+			return
+		}
+	}
+	t.Errorf("the close took %s", took)
+}
+
+// closing is how long the close takes while somebody watches who does not read.
+func closing(t *testing.T) time.Duration {
+	t.Helper()
 	cfg := preview.Default()
 	cfg.FPS, cfg.Quality, cfg.Width = 1000, 100, 0
 	sink, _, url := open(t, cfg, new(bytes.Buffer))
@@ -348,10 +362,7 @@ func TestViewerThatDoesNotReadHoldsNobodyUp(t *testing.T) {
 	if err := sink.Close(); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	// A connection is borne with for five seconds unless it is cut.
-	if took := time.Since(begun); took > 3*time.Second {
-		t.Errorf("the close took %s", took)
-	}
+	return time.Since(begun)
 }
 
 func TestTooManyViewers(t *testing.T) {

@@ -40,7 +40,7 @@ func TestStage(t *testing.T) {
 // command is a configuration that runs the test's program as one of its names.
 func command(name, more string) string {
 	if !strings.Contains(more, "timeout:") {
-		more += "\ntimeout: 30s"
+		more += "\ntimeout: 2m\nstart_timeout: 2m"
 	}
 	return fmt.Sprintf("command: [%q, %q]\nbackoff: 1ms\n%s", program, name, more)
 }
@@ -121,7 +121,7 @@ func (r *rig) good() {
 // until waits for what comes in time, whenever that is.
 func (r *rig) until(what string, come func() bool) {
 	r.Helper()
-	late := time.After(time.Minute)
+	late := time.After(2 * time.Minute)
 	for !come() {
 		select {
 		case <-time.After(5 * time.Millisecond):
@@ -292,7 +292,7 @@ func TestDiesForGood(t *testing.T) {
 }
 
 func TestHangs(t *testing.T) {
-	r := start(t, "hangs", "timeout: 200ms\nstart_timeout: 30s", pipeline.Env{})
+	r := start(t, "hangs", "timeout: 200ms\nstart_timeout: 2m", pipeline.Env{})
 	r.good()
 	r.seq = 1
 	r.wantError(r.frame(nil), "the program is gone: no answer to frame 1 within 200ms")
@@ -315,7 +315,7 @@ func TestHangsLongerThanTheCall(t *testing.T) {
 }
 
 func TestNeverReady(t *testing.T) {
-	r := start(t, "never ready", "start_timeout: 100ms\ntimeout: 30s", pipeline.Env{})
+	r := start(t, "never ready", "start_timeout: 100ms\ntimeout: 2m", pipeline.Env{})
 	r.wantError(r.frame(nil), "the program is not there: it was not ready within 100ms")
 }
 

@@ -43,7 +43,7 @@ func pythons(t *testing.T, test func(t *testing.T, config func(script, more stri
 				if err := os.WriteFile(path, []byte(script), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				return fmt.Sprintf("command: [%q, %q]\nbackoff: 1ms\ntimeout: 30s\n%s", name, path, more)
+				return fmt.Sprintf("command: [%q, %q]\nbackoff: 1ms\ntimeout: 2m\nstart_timeout: 2m\n%s", name, path, more)
 			})
 		})
 	}
@@ -226,7 +226,7 @@ func TestVenv(t *testing.T) {
 	env := pipeline.Env{Dir: dir}
 	for _, command := range []string{"[look.py]", "[python3, look.py]", "[python, look.py]", "[env/bin/python3, look.py]", "[sh, -c, exec python3 look.py]"} {
 		t.Run(command, func(t *testing.T) {
-			r := startConfig(t, "{command: "+command+", venv: env, backoff: 1ms, timeout: 30s}", env)
+			r := startConfig(t, "{command: "+command+", venv: env, backoff: 1ms, timeout: 2m, start_timeout: 2m}", env)
 			r.good()
 			r.logged(fmt.Sprintf("line=\"found in %[1]s %[1]s\"", filepath.Join(dir, "env")))
 		})
