@@ -109,12 +109,25 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// A picture of an odd size converts at its own size as any other.
-func TestOddSource(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.mkv")
-	ffmpegCommand(t, "-f", "lavfi", "-i", "testsrc2=size=333x187:rate=1", "-frames:v", "1", "-pix_fmt", "yuv420p", "-c:v", "libvpx", "-b:v", "4M", path)
-	compare(t, first(t, path), path, colours[0].scale, 333, 187)
-	compare(t, first(t, path), path, colours[0].scale, 640, 360)
+// So they are of a picture whose size is odd. Of the codecs that have such VP9 says
+// which colours they are.
+func TestColoursOfOddSizes(t *testing.T) {
+	for _, tt := range colours {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.webm")
+			args := []string{"-f", "lavfi", "-i", "testsrc2=size=320x180:rate=1", "-frames:v", "1", "-vf", "scale=177:101", "-pix_fmt", "yuv420p", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-b:v", "4M"}
+			ffmpegCommand(t, append(append(args, tt.tags...), path)...)
+			img := first(t, path)
+			want := tt.want
+			want.Layout, want.Width, want.Height = pipeline.I420, 177, 101
+			if got := img.Format(); got != want {
+				t.Fatalf("got %+v, want %+v", got, want)
+			}
+			for _, size := range [][2]int{{177, 101}, {320, 182}} {
+				compare(t, img, path, tt.scale, size[0], size[1])
+			}
+		})
+	}
 }
 
 // What decoders give besides 4:2:0 of 8 bits converts as well.
