@@ -68,23 +68,5 @@ func (c Codec) MIMEType() string {
 	return ""
 }
 
-// FMTP returns the format parameters that c is offered with. H.264 is offered
-// as constrained baseline 3.1, which every sender has; what is then sent, and
-// decoded, may be more.
-func (c Codec) FMTP() string {
-	switch c {
-	case VP9:
-		return "profile-id=0"
-	case H264:
-		return "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
-	case AV1:
-		return "profile=0;level-idx=5;tier=0"
-	case Opus:
-		return "minptime=10;useinbandfec=1"
-	case VP8, H265:
-	}
-	return ""
-}
-
 // AnnexB says that access units of c are NAL units behind start codes.
 func (c Codec) AnnexB() bool { return c == H264 || c == H265 }
