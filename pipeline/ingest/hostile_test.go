@@ -320,7 +320,7 @@ func giantH265(t *testing.T, width, height uint) []byte {
 	sps.put(0b000001, 6) // no long-term references, prediction of vectors, smoothing, VUI or extension; stop
 	var out []byte
 	replaced := false
-	for _, nal := range bytes.Split(keyframeOf(t, decode.H265), []byte(startCode)[1:]) {
+	for nal := range bytes.SplitSeq(keyframeOf(t, decode.H265), []byte(startCode)[1:]) {
 		if nal = bytes.TrimRight(nal, "\x00"); len(nal) == 0 {
 			continue
 		}

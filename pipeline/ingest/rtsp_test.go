@@ -290,7 +290,7 @@ func TestRTSPSenderReports(t *testing.T) {
 	c.close()
 	c.clock = time.Unix(2_000_000, 0)
 	c.start("vp8")
-	for metaOf(t, s).Discontinuity == "" { //nolint:revive // until the new connection
+	for metaOf(t, s).Discontinuity == "" {
 	}
 	dated(2_000_000)
 }
