@@ -274,29 +274,57 @@ func TestTrackLossFreezes(t *testing.T) {
 	})
 }
 
-func TestTrackLossShows(t *testing.T) {
+// Where an answer takes longer than that, the next request waits for it.
+func TestTrackKeyframesOnALongPath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, "vp8", ShowLoss)
+		r := newRig(t, "vp8", FreezeLoss)
+		r.feed.rtt = 2 * time.Second
 		r.begin(t)
 		r.show()
-		r.show()
 		r.show(1)
-		for range 5 {
+		for range 200 {
 			r.show()
+			r.read(t)
 		}
-		got := r.read(t)
-		if len(got) != 7 {
-			t.Fatalf("got %d frames, want all but the broken one: %v", len(got), got)
+		asked := r.feed.asked()
+		if len(asked) < 3 {
+			t.Fatalf("asked at %v", asked)
 		}
-		for i, f := range got {
-			if why := f.Why; (why == pipeline.Loss) != (i == 2) {
-				t.Errorf("frame %d: discontinuity %q", i, why)
+		for i := range asked[1:] {
+			if gap := asked[i+1].Sub(asked[i]); gap < r.feed.rtt {
+				t.Errorf("request %d came %v after the last", i+1, gap)
 			}
 		}
-		if len(r.feed.asked()) == 0 {
-			t.Error("no keyframe was asked for")
-		}
 	})
+}
+
+func TestTrackLossShows(t *testing.T) {
+	for _, codec := range []string{"vp8", "vp9", "h264"} {
+		t.Run(codec, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, codec, ShowLoss)
+				r.begin(t)
+				r.show()
+				r.show()
+				r.show(1)
+				for range 5 {
+					r.show()
+				}
+				got := r.read(t)
+				if len(got) != 7 {
+					t.Fatalf("got %d frames, want all but the broken one: %v", len(got), got)
+				}
+				for i, f := range got {
+					if why := f.Why; (why == pipeline.Loss) != (i == 2) {
+						t.Errorf("frame %d: discontinuity %q", i, why)
+					}
+				}
+				if len(r.feed.asked()) == 0 {
+					t.Error("no keyframe was asked for")
+				}
+			})
+		})
+	}
 }
 
 func TestTrackReconnect(t *testing.T) {
