@@ -30,12 +30,14 @@ type Decoding struct {
 }
 
 func defaultDecoding() Decoding {
-	return Decoding{Device: decode.CPU, Threads: 1, MaxPixels: 4096 * 4096}
+	return Decoding{Device: decode.CPU, Threads: 1, MaxPixels: defaultPixels}
 }
 
 const (
 	// maxThreads is more than any decoder makes use of.
 	maxThreads = 64
+	// defaultPixels are four times those of 4K.
+	defaultPixels = 4096 * 4096
 	// mostPixels is what FFmpeg can take at all, and 400 MB in one picture.
 	mostPixels = 16000 * 16000
 )
@@ -52,10 +54,17 @@ func (d *Decoding) problems() []error {
 	if d.Threads < 1 || d.Threads > maxThreads {
 		errs = append(errs, fmt.Errorf("threads: must be 1 to %d, got %d", maxThreads, d.Threads))
 	}
-	if d.MaxPixels < 1 || d.MaxPixels > mostPixels {
-		errs = append(errs, fmt.Errorf("max_pixels: must be 1 to %d, got %d", mostPixels, d.MaxPixels))
+	if err := checkPixels(d.MaxPixels); err != nil {
+		errs = append(errs, err)
 	}
 	return errs
+}
+
+func checkPixels(n int) error {
+	if n < 1 || n > mostPixels {
+		return fmt.Errorf("max_pixels: must be 1 to %d, got %d", mostPixels, n)
+	}
+	return nil
 }
 
 // config is that of a decoder, whose changes of device go to log.

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
+	"image/jpeg"
+	"image/png"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +17,7 @@ import (
 
 	"gocv.io/x/gocv"
 
+	"github.com/reactorpipe/reactorpipe/decode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 )
@@ -31,9 +36,12 @@ type ImagesConfig struct {
 	// Realtime shows images when they are due, as a live source that does not
 	// wait. Otherwise every image is shown, as fast as the graph takes them.
 	Realtime bool `yaml:"realtime"`
+	// MaxPixels is the largest image taken, in width × height. A larger one is left
+	// out, and counted.
+	MaxPixels int `yaml:"max_pixels"`
 }
 
-func defaultImages() ImagesConfig { return ImagesConfig{FPS: 25} }
+func defaultImages() ImagesConfig { return ImagesConfig{FPS: 25, MaxPixels: defaultPixels} }
 
 // Validate reports every field that is wrong.
 func (c *ImagesConfig) Validate() error {
@@ -44,7 +52,7 @@ func (c *ImagesConfig) Validate() error {
 	if _, err := filepath.Match(c.Images, ""); err != nil {
 		errs = append(errs, fmt.Errorf("images: must be a folder or a pattern such as shots/*.png, got %q", c.Images))
 	}
-	return errors.Join(append(errs, checkFPS(c.FPS))...)
+	return errors.Join(append(errs, checkFPS(c.FPS), checkPixels(c.MaxPixels))...)
 }
 
 // imageSource shows images.
@@ -184,23 +192,68 @@ func (s *imageSource) again() bool {
 
 var errNoImage = errors.New("it is no image, or cannot be read")
 
+// load reads an image and counts it.
 func (s *imageSource) load(path string) (*mat.Image, error) {
-	m := gocv.IMRead(path, gocv.IMReadColor)
-	defer m.Close()
-	err := errNoImage
-	var img *mat.Image
-	if !m.Empty() {
-		img, err = mat.From(&m)
-	}
+	img, err := s.read(path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.Received++
-	if err != nil {
-		s.counts.Dropped = map[string]uint64{"undecodable": s.counts.Dropped["undecodable"] + 1}
+	if err == nil {
+		s.counts.Decoded++
+		return img, nil
+	}
+	reason := "undecodable"
+	if errors.Is(err, ffmpeg.ErrTooLarge) {
+		reason = "over_max_pixels"
+	}
+	dropped := maps.Clone(s.counts.Dropped) // others may look at the one before
+	if dropped == nil {
+		dropped = make(map[string]uint64)
+	}
+	dropped[reason]++
+	s.counts.Dropped = dropped
+	return nil, err
+}
+
+func (s *imageSource) read(path string) (*mat.Image, error) {
+	if err := s.fits(announced(path)); err != nil {
 		return nil, err
 	}
-	s.counts.Decoded++
-	return img, nil
+	m := gocv.IMRead(path, gocv.IMReadColor)
+	defer m.Close()
+	if m.Empty() {
+		return nil, errNoImage
+	}
+	if err := s.fits(m.Cols(), m.Rows()); err != nil {
+		return nil, err
+	}
+	return mat.From(&m)
+}
+
+func (s *imageSource) fits(width, height int) error {
+	if height > 0 && width > s.cfg.MaxPixels/height {
+		return fmt.Errorf("%w: %d×%d, at most %d pixels are taken", ffmpeg.ErrTooLarge, width, height, s.cfg.MaxPixels)
+	}
+	return nil
+}
+
+// announced is the size that a PNG or JPEG file has by its header, before memory is
+// given to it. Others are 0×0: OpenCV decodes them, up to 2^30 pixels.
+func announced(path string) (width, height int) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, 0
+	}
+	defer f.Close()
+	for _, header := range []func(io.Reader) (image.Config, error){png.DecodeConfig, jpeg.DecodeConfig} {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return 0, 0
+		}
+		if c, err := header(f); err == nil {
+			return c.Width, c.Height
+		}
+	}
+	return 0, 0
 }
 
 func (s *imageSource) frame(ctx context.Context, img *mat.Image) (*pipeline.Frame, error) {

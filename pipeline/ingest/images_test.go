@@ -1,8 +1,10 @@
 package ingest
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -41,6 +43,9 @@ func shots(t *testing.T, names ...string) string {
 func showing(t *testing.T, dir string, cfg ImagesConfig) (pipeline.Source, *pipetest.Log) {
 	t.Helper()
 	log := &pipetest.Log{}
+	if cfg.MaxPixels == 0 {
+		cfg.MaxPixels = defaultPixels
+	}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +123,39 @@ func TestImages(t *testing.T) {
 	}
 }
 
+// An image larger than is taken is left out, and counted: by its header, before
+// there is memory for it, or once it is decoded where nobody reads that.
+func TestImagesOverMaxPixels(t *testing.T) {
+	dir := shots(t, "1.png", "2.png", "50.bmp", "60.jpg")
+	bomb := filepath.Join(dir, "1.png")
+	b, err := os.ReadFile(bomb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := b[12:29] // IHDR, from its name to before its checksum
+	binary.BigEndian.PutUint32(header[4:], 30_000)
+	binary.BigEndian.PutUint32(header[8:], 30_000)
+	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(header))
+	if err := os.WriteFile(bomb, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, log := showing(t, dir, ImagesConfig{Images: ".", FPS: 1, MaxPixels: 16 * 90})
+	if got := show(t, s); got.Width != 4 {
+		t.Errorf("got %+v", got)
+	}
+	if _, err := s.Read(t.Context()); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last: %v", err)
+	}
+	for _, want := range []string{"30000×30000, at most 1440 pixels are taken", "100×16", "120×16"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %s in\n%s", want, log)
+		}
+	}
+	if c := s.(pipeline.CountingSource).Counts(); c.Received != 4 || c.Dropped["over_max_pixels"] != 3 {
+		t.Errorf("counts %+v", c)
+	}
+}
+
 func TestImagesLoop(t *testing.T) {
 	s, _ := showing(t, shots(t, "1.png", "2.png"), ImagesConfig{Images: ".", FPS: 1, Loop: true})
 	got := []shown{show(t, s), show(t, s), show(t, s)}
@@ -152,8 +190,8 @@ func TestImagesThatAreNotThere(t *testing.T) {
 			t.Errorf("%s: %v", images, err)
 		}
 	}
-	cfg := ImagesConfig{FPS: 0}
-	const want = "images: must be a folder or a pattern such as shots/*.png\nfps: must be over 0 and at most 1000, got 0"
+	cfg := ImagesConfig{}
+	const want = "images: must be a folder or a pattern such as shots/*.png\nfps: must be over 0 and at most 1000, got 0\nmax_pixels: must be 1 to 256000000, got 0"
 	if err := cfg.Validate(); err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}
