@@ -142,12 +142,33 @@ type outcome struct {
 	sent, seen, right, unknown int
 }
 
+// act is what commands do, one after the other, each at once or over so many
+// frames; every second command undoes what the one before has done.
+type act struct {
+	changes []func(p *picture) // nil: they do nothing
+	frames  int
+}
+
+// on changes a picture, by a part of the nth effect.
+func (a act) on(p *picture, nth int, part float64) {
+	if nth == 0 {
+		return
+	}
+	if nth%2 == 0 {
+		part = 1 - part // undone
+	}
+	changed := *p
+	a.changes[(nth-1)/2%len(a.changes)](&changed)
+	for i := range p {
+		p[i] += part * (changed[i] - p[i])
+	}
+}
+
 // performance is a model in front of a scene that is sent commands. Each takes up
-// to 1.2 s to show, if it does anything; every second one undoes what the one
-// before has done.
+// to 1.2 s to show, if it does anything.
 type performance struct {
 	show    scene
-	effects bool
+	act     act
 	random  *rand.Rand
 	noise   *noise
 	watch   *effect.Watch
@@ -158,10 +179,10 @@ type performance struct {
 	first   uint64        // the frame of the last command's effect; 0 before it
 }
 
-func perform(seed uint64, show scene, effects bool, commands int) outcome {
+func perform(seed uint64, show scene, act act, commands int) outcome {
 	const period = 2500 * time.Millisecond
 	r := rand.New(rand.NewPCG(seed, 1))
-	p := &performance{show: show, effects: effects, random: r, noise: newNoise(r), watch: effect.New(within), due: math.MaxInt64}
+	p := &performance{show: show, act: act, random: r, noise: newNoise(r), watch: effect.New(within), due: math.MaxInt64}
 	next := 10 * time.Second
 	for n := 0; p.outcome.sent < commands || at(n) < next; n++ {
 		if at(n) >= next && p.outcome.sent < commands {
@@ -181,7 +202,7 @@ func upTo(r *rand.Rand, d time.Duration) time.Duration { return time.Duration(r.
 func start() time.Time { return time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC) }
 
 func (p *performance) send(when time.Duration) {
-	if p.effects {
+	if p.act.changes != nil {
 		p.due = when + 50*time.Millisecond + upTo(p.random, 1150*time.Millisecond)
 	}
 	p.first = 0
@@ -205,9 +226,11 @@ func (p *performance) picture(n int) {
 	}
 	var drawn picture
 	p.show(n, &drawn, p.noise)
-	if p.changed%2 == 1 {
-		changes[p.changed/2%len(changes)](&drawn)
+	part := 1.0
+	if p.first > 0 {
+		part = min(1, float64(n-int(p.first)+1)/float64(p.act.frames))
 	}
+	p.act.on(&drawn, p.changed, part)
 	var c canvas
 	for i, luma := range drawn {
 		c[i] = byte(min(max(math.Round(luma), 16), 235))
@@ -228,7 +251,7 @@ func TestFindsEffects(t *testing.T) {
 	for name, show := range scenes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := perform(1, show, true, *commands)
+			o := perform(1, show, act{changes, 1}, *commands)
 			t.Logf("%+v", o)
 			if o.right*100 < 95*o.sent {
 				t.Errorf("%d of %d are right, %d were seen, %d unknown; want 95 %%", o.right, o.sent, o.seen, o.unknown)
@@ -242,11 +265,43 @@ func TestFalseAlarms(t *testing.T) {
 	for name, show := range scenes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := perform(2, show, false, *commands)
+			o := perform(2, show, act{}, *commands)
 			t.Logf("%+v", o)
 			if o.seen*100 > 2*o.sent || o.unknown > 0 {
 				t.Errorf("%d of %d were seen, %d are unknown; want 2 %% at most, none", o.seen, o.sent, o.unknown)
 			}
 		})
+	}
+}
+
+// Of changes that come over a few frames, or are small, this much is found, within
+// one frame of where it begins.
+func TestFindsLittle(t *testing.T) {
+	still, all := []string{"standing still"}, []string{"standing still", "a street", "a camera that pans", "light that flickers"}
+	spot := func(p *picture) { // a hundredth of the picture
+		for i := range 6 {
+			p[(5+i/3)*width+20+i%3] = 200
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		act    act
+		scenes []string
+		least  int // per cent
+	}{
+		{"a tenth of a second, unless all of it moves", act{changes, 3}, all, 70},
+		{"half a second, where nothing else happens", act{changes, 15}, still, 95},
+		{"a hundredth of the picture, unless all of it moves", act{[]func(*picture){spot}, 1}, all, 90},
+	} {
+		for _, name := range tt.scenes {
+			t.Run(tt.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				o := perform(3, scenes[name], tt.act, *commands)
+				t.Logf("%+v", o)
+				if o.right*100 < tt.least*o.sent {
+					t.Errorf("%d of %d are right, %d were seen; want %d %%", o.right, o.sent, o.seen, tt.least)
+				}
+			})
+		}
 	}
 }

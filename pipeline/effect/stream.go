@@ -34,6 +34,9 @@ const (
 	blockNoise = 0.4
 	// little keeps the logarithm of no change finite.
 	little = 0.05
+	// longEffect is how many frames an effect is waited for to come to its end: what
+	// changes by more than the stream did before is not learned meanwhile.
+	longEffect = 60
 	// longGap is a break between two frames that is not a usual one.
 	longGap = 250 * time.Millisecond
 )
@@ -69,14 +72,22 @@ type stream struct {
 	scratch       []byte
 	next          thumb
 
-	changes []change    // a ring, of the last frames
-	times   []time.Time // their arrivals
-	at      int         // where the next goes
+	past []moment // a ring, of the last frames
+	at   int      // where the next goes
+
+	settling int         // frames for which an effect that was seen may go on
+	calm     expectation // what the stream did before that
+}
+
+// moment is a frame's change, and its arrival.
+type moment struct {
+	change change
+	at     time.Time
 }
 
 // forget begins anew: what comes next does not follow what was before.
 func (s *stream) forget() {
-	s.last, s.changes, s.times, s.at = time.Time{}, s.changes[:0], s.times[:0], 0
+	s.last, s.past, s.at, s.settling = time.Time{}, s.past[:0], 0, 0
 	clear(s.usual[:])
 	clear(s.usualBlock[:])
 }
@@ -128,13 +139,23 @@ func getUsedTo(usual *float32, d, least float32) {
 	*usual += learning * (square - *usual)
 }
 
-// remember takes a change in as one that the stream makes by itself.
-func (s *stream) remember(c change, at time.Time) {
-	if len(s.changes) < memory {
-		s.changes, s.times = append(s.changes, c), append(s.times, at)
+// settle says that an effect was seen, which may go on for a while.
+func (s *stream) settle(calm expectation) { s.settling, s.calm = longEffect, calm }
+
+// remember takes a change in as one that the stream makes by itself. What an
+// effect goes on to do is none.
+func (s *stream) remember(m moment) {
+	if s.settling > 0 {
+		s.settling--
+		if chance, _ := s.calm.chance(m.change, 1); chance <= falseAlarms {
+			return
+		}
+	}
+	if len(s.past) < memory {
+		s.past = append(s.past, m)
 		return
 	}
-	s.changes[s.at], s.times[s.at] = c, at
+	s.past[s.at] = m
 	s.at = (s.at + 1) % memory
 }
 
@@ -159,16 +180,17 @@ const (
 
 // expect fits the large ones among the changes.
 func (s *stream) expect() (e expectation, ok bool) {
-	n := len(s.changes)
+	n := len(s.past)
 	if n < enough {
 		return expectation{}, false
 	}
-	oldest, newest := slices.MinFunc(s.times, time.Time.Compare), slices.MaxFunc(s.times, time.Time.Compare)
+	byTime := func(a, b moment) int { return a.at.Compare(b.at) }
+	oldest, newest := slices.MinFunc(s.past, byTime).at, slices.MaxFunc(s.past, byTime).at
 	e.interval = max(newest.Sub(oldest)/time.Duration(n-1), time.Millisecond)
 	sorted := make([]float64, n)
 	for m := range e.from {
-		for i, c := range s.changes {
-			sorted[i] = c[m]
+		for i, p := range s.past {
+			sorted[i] = p.change[m]
 		}
 		slices.Sort(sorted)
 		e.from[m], e.scale[m] = fit(sorted)

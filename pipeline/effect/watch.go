@@ -2,8 +2,9 @@
 // a change from one frame to the next that is larger, and stays longer, than the
 // stream's own changes before the command explain.
 //
-// It looks at thumbnails of the luma. A change that comes slowly, over many frames,
-// is found late or not at all, and so is one that a part of a cell alone shows.
+// It looks at thumbnails of the luma. A change that comes slowly, over more than a few
+// frames, is found where nothing else happens; where something does, it is not, and
+// neither is one of less than a hundredth of the picture.
 package effect
 
 import (
@@ -70,6 +71,7 @@ type candidate struct {
 	measure   int // in which it is the most evident
 	confirmed int // frames that were looked at since
 	lasted    bool
+	followed  []moment // by these; the stream does them by itself if it does not last
 }
 
 // Sent says that a command is being sent. One of Taken and Forget follows.
@@ -214,8 +216,9 @@ func (w *Watch) judge(s *stream, f *pipeline.Frame) (tells []func()) {
 		return nil // more than one frame's worth of change
 	}
 	tells = w.confirm(s)
-	if w.busy(s) {
-		s.remember(change, f.Arrival)
+	now := moment{change, f.Arrival}
+	if found := w.busy(s); found != nil {
+		found.followed = append(found.followed, now)
 		return tells
 	}
 	for i, c := range w.waiting {
@@ -233,14 +236,19 @@ func (w *Watch) judge(s *stream, f *pipeline.Frame) (tells []func()) {
 		}}
 		return tells // one change is the effect of one command
 	}
-	s.remember(change, f.Arrival)
+	s.remember(now)
 	return tells
 }
 
-// busy says that a change of a stream has still to last: what follows may be its
-// end.
-func (w *Watch) busy(s *stream) bool {
-	return slices.ContainsFunc(w.waiting, func(c *Command) bool { return c.found != nil && c.found.in == s })
+// busy returns the change of a stream that has still to last: what follows may be
+// its end.
+func (w *Watch) busy(s *stream) *candidate {
+	for _, c := range w.waiting {
+		if c.found != nil && c.found.in == s {
+			return c.found
+		}
+	}
+	return nil
 }
 
 // confirm sees whether changes last.
@@ -259,10 +267,14 @@ func (w *Watch) confirm(s *stream) (tells []func()) {
 		}
 		c.found = nil
 		if found.lasted {
+			s.settle(c.expect[s])
 			tells = append(tells, w.end(c, found.effect))
 			continue
 		}
-		s.remember(found.change, s.last)
+		s.remember(moment{found.change, s.last})
+		for _, m := range found.followed {
+			s.remember(m)
+		}
 	}
 	return tells
 }
