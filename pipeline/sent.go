@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,6 +11,7 @@ import (
 type Sent struct {
 	mu      sync.Mutex // guards what follows
 	senders map[string]bool
+	asked   map[string][]string // stages whose detections a sender is to note
 	frames  map[sentKey]SentFrame
 	order   []sentKey // the oldest first; some may be answered
 }
@@ -23,6 +25,22 @@ type SentFrame struct {
 	PTS time.Duration
 	// At is when it was sent.
 	At time.Time
+	// Width and Height are those of the picture that was sent, in pixels.
+	Width, Height int
+	// Detections that were asked for, by the stage that had set them, in the pixels
+	// of that picture.
+	Detections map[string][]Detection
+}
+
+// Found returns what a stage had detected on the frame, in the pixels of another
+// picture that shows the same; where that has no size, in those of its own.
+func (f SentFrame) Found(stage string, width, height int) (found []Detection, ok bool) {
+	found, ok = f.Detections[stage]
+	if !ok || width <= 0 || height <= 0 || f.Width <= 0 || f.Height <= 0 {
+		return found, ok
+	}
+	by := Scale(float64(width)/float64(f.Width), float64(height)/float64(f.Height))
+	return Detections.mapGeometry(found, by), true
 }
 
 // mostSent bounds the frames that are remembered: half a minute of usual ones.
@@ -30,7 +48,7 @@ const mostSent = 1024
 
 // NewSent returns an empty memory.
 func NewSent() *Sent {
-	return &Sent{senders: make(map[string]bool), frames: make(map[sentKey]SentFrame)}
+	return &Sent{senders: make(map[string]bool), asked: make(map[string][]string), frames: make(map[sentKey]SentFrame)}
 }
 
 // Declare says that a node sends frames.
@@ -51,6 +69,29 @@ func (s *Sent) Sends(sender string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.senders[sender]
+}
+
+// Ask has a sender note what a stage had detected on its frames.
+func (s *Sent) Ask(sender, stage string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.asked[sender], stage) {
+		s.asked[sender] = append(slices.Clone(s.asked[sender]), stage)
+	}
+}
+
+// Asked returns the stages whose detections are asked for of a sender. The list is
+// not to be changed.
+func (s *Sent) Asked(sender string) []string {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[sender]
 }
 
 // Note remembers a frame by a key. The oldest are forgotten.

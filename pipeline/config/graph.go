@@ -252,9 +252,17 @@ func (l *loader) sound(n, root *node) {
 		n.wrong("audio", "there is no source %q%s", shorten(name), choices(name, []string{root.name}))
 	case from != root:
 		n.wrong("audio", "must be %s, which the frames come from, got %s", root.name, name)
+	case from.known && isSilent(from):
+		n.wrong("audio", "%s has no sound: sources of the kind %s are pictures alone, those of track and file may have some", name, from.source.Type.Name)
 	case from.known && !hasAudio(from):
 		n.wrong("audio", "%s has no sound: a source names it, as in {track: main_video, audio: main_audio}", name)
 	}
+}
+
+// isSilent says that no source of this kind has sound.
+func isSilent(source *node) bool {
+	_, ok := source.cfg.(pipeline.AudioUser)
+	return !ok
 }
 
 func hasAudio(source *node) bool {

@@ -14,7 +14,8 @@ import (
 // GStreamer's senders send it. Silence is waited through; a sender that comes back,
 // or another one in its place, goes on where the last one was. Nobody is asked for
 // packets that are missing, nor for a keyframe: what a sender should do about loss,
-// such as a keyframe every second, it has to do unasked.
+// such as a keyframe every second, it has to do unasked. Pictures are all that is
+// taken: sound beside them is left out.
 type RTPConfig struct {
 	// RTP is the UDP address that packets come in on: :5004 for that port of all
 	// interfaces, an address and a port for one of them, or a multicast group and a

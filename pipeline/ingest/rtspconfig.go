@@ -10,7 +10,7 @@ import (
 // RTSPConfig is the source that plays a camera, or any other server of RTSP. One
 // that is not there, or goes away, is tried again, after a second at first and
 // after half a minute at most. Of the video that it offers, the first that can be
-// decoded is played.
+// decoded is played. Pictures are all that is taken: sound beside them is left out.
 type RTSPConfig struct {
 	// RTSP is the URL, rtsp:// or, over TLS, rtsps://. A user and a password in it
 	// appear in no log.

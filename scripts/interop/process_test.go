@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"bytes"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -10,10 +9,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 )
 
 const (
@@ -49,8 +49,8 @@ func reactorpipe(t *testing.T) string {
 type process struct {
 	name   string
 	cmd    *exec.Cmd
-	stdout lockedBuffer
-	log    lockedBuffer
+	stdout pipetest.Log
+	log    pipetest.Log
 	exited chan struct{}
 	err    error // of Wait; read it once exited is closed
 }
@@ -147,22 +147,4 @@ func freePort(t *testing.T) string {
 	}
 	t.Fatal("no free port")
 	return ""
-}
-
-// lockedBuffer is written by a process and read by the test.
-type lockedBuffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -181,12 +181,35 @@ func TestSentFrames(t *testing.T) {
 			now := time.Now()
 			show(t, s, pipeline.Meta{Seq: 3, PTS: time.Minute})
 			got, ok := sent.Answer("back", tt.want)
-			if want := (pipeline.SentFrame{Seq: 3, PTS: time.Minute, At: now}); !ok || got != want || !sent.Sends("back") {
-				t.Errorf("%q: got %+v, %t", tt.want, got, ok)
+			want := pipeline.SentFrame{Seq: 3, PTS: time.Minute, At: now}
+			if diff := cmp.Diff(want, got); diff != "" || !ok || !sent.Sends("back") {
+				t.Errorf("%q, %t (-want +got):\n%s", tt.want, ok, diff)
 			}
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}
 		})
 	}
+}
+
+// What a stage had detected on a frame is noted where somebody asks for it.
+func TestSentDetections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := pipeline.NewSent()
+		sent.Ask("back", "people")
+		s := alive(t, &track{codec: decode.VP8}, sent, func(c *publish.Config) { c.UserData = text(t, "1") })
+		f := pipeline.NewFrame(pipeline.Meta{PTS: time.Minute}, pipetest.NewPicture(t, pipeline.Format{Layout: pipeline.I420, Width: 32, Height: 32}))
+		found := []pipeline.Detection{{Label: "person"}}
+		for _, stage := range []string{"people", "cars"} {
+			f.Lend(stage)
+			pipeline.Set(f, pipeline.Detections, found)
+		}
+		if err := errors.Join(s.Write(t.Context(), f), f.Release(), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := sent.Answer("back", "1")
+		if diff := cmp.Diff(map[string][]pipeline.Detection{"people": found}, got.Detections); diff != "" || got.Width == 0 || got.Height == 0 {
+			t.Errorf("a picture of %d×%d (-want +got):\n%s", got.Width, got.Height, diff)
+		}
+	})
 }

@@ -207,9 +207,27 @@ func (s *Sink) note(f *pipeline.Frame, userData []byte) error {
 		}
 	}
 	if len(key) > 0 {
-		s.env.Sent.Note(s.env.Name, string(key), pipeline.SentFrame{Seq: f.Seq, PTS: f.PTS, At: s.env.Clock.Now()})
+		sent := pipeline.SentFrame{Seq: f.Seq, PTS: f.PTS, At: s.env.Clock.Now()}
+		s.noteDetections(&sent, f)
+		s.env.Sent.Note(s.env.Name, string(key), sent)
 	}
 	return nil
+}
+
+// noteDetections adds those that somebody asks for.
+func (s *Sink) noteDetections(sent *pipeline.SentFrame, f *pipeline.Frame) {
+	asked := s.env.Sent.Asked(s.env.Name)
+	if len(asked) == 0 || f.Image() == nil {
+		return
+	}
+	format := f.Image().Format()
+	sent.Width, sent.Height = format.Width, format.Height
+	sent.Detections = make(map[string][]pipeline.Detection, len(asked))
+	for _, stage := range asked {
+		if found, ok := pipeline.GetFrom(f, stage, pipeline.Detections); ok {
+			sent.Detections[stage] = found
+		}
+	}
 }
 
 // captureTime returns what a picture of f carries.

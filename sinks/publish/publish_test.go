@@ -118,19 +118,11 @@ func (tr *track) keyframes() []int {
 	return got
 }
 
-// clock stands still but for what a test adds.
-type clock struct {
-	pipeline.SystemClock
-	now time.Time
-}
-
-func (c *clock) Now() time.Time { return c.now }
-
 // script is a sink in front of a track.
 type script struct {
 	*testing.T
 	sink  pipeline.Sink
-	clock *clock
+	clock *pipetest.Clock
 	seq   int
 }
 
@@ -141,7 +133,7 @@ func open(t *testing.T, tr *track, change func(*publish.Config)) *script {
 	cfg := publish.Default()
 	cfg.Track = "camera"
 	change(&cfg)
-	s := &script{T: t, clock: &clock{now: time.Now()}}
+	s := &script{T: t, clock: &pipetest.Clock{Time: time.Now()}}
 	var err error
 	s.sink, err = publish.New(pipeline.Env{
 		Name: "back", Log: slog.New(slog.DiscardHandler), Clock: s.clock, Metrics: pipeline.NoMetrics{}, Session: tr,
@@ -175,7 +167,7 @@ func (s *script) frame(width, height int, userData []byte) error {
 		PTS: time.Duration(s.seq) * frameTime, CaptureTime: time.Duration(s.seq) * time.Second, UserData: userData,
 	}, pipetest.NewPicture(s.T, pipeline.Format{Layout: pipeline.I420, Width: width, Height: height}))
 	s.seq++
-	s.clock.now = s.clock.now.Add(frameTime)
+	s.clock.Add(frameTime)
 	return errors.Join(s.sink.Write(s.Context(), f), f.Release())
 }
 
@@ -465,7 +457,7 @@ func (s *script) moving(n int) {
 	for range n {
 		f := pipeline.NewFrame(pipeline.Meta{PTS: time.Duration(s.seq) * frameTime}, noise{s.seq})
 		s.seq++
-		s.clock.now = s.clock.now.Add(frameTime)
+		s.clock.Add(frameTime)
 		if err := errors.Join(s.sink.Write(s.Context(), f), f.Release()); err != nil {
 			s.Error(err)
 		}

@@ -125,7 +125,7 @@ func TestSound(t *testing.T) {
 func TestSoundNotReady(t *testing.T) {
 	cfg := publish.Default()
 	cfg.AudioTrack = "mic"
-	st, c, lost := &studio{lost: pipeline.ErrNotReady}, &clock{now: time.Now()}, &pipetest.Counters{}
+	st, c, lost := &studio{lost: pipeline.ErrNotReady}, &pipetest.Clock{Time: time.Now()}, &pipetest.Counters{}
 	s, err := publish.New(pipeline.Env{Name: "back", Log: slog.New(slog.DiscardHandler), Clock: c, Metrics: lost, Session: st, Audio: true}, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestSoundNotReady(t *testing.T) {
 		if err := s.(pipeline.AudioSink).WriteAudio(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
-		c.now = c.now.Add(20 * time.Millisecond)
+		c.Add(20 * time.Millisecond)
 	}
 	if got := lost.Get("sound_lost_total"); got != 20 || len(st.sent) != 10 { // it is tried again after 200 ms
 		t.Errorf("%v lost, %d sent", got, len(st.sent))

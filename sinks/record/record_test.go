@@ -298,14 +298,6 @@ func TestFolderThatCannotBeMade(t *testing.T) {
 	}
 }
 
-// clock stands still but for what a test adds.
-type clock struct {
-	pipeline.SystemClock
-	now time.Time
-}
-
-func (c *clock) Now() time.Time { return c.now }
-
 // noise is a picture that no codec makes small: 200 kB and more each.
 type noise struct{ seed uint64 }
 
@@ -342,7 +334,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	var log bytes.Buffer
 	e := env(&log)
-	now := &clock{now: time.Now()}
+	now := &pipetest.Clock{Time: time.Now()}
 	e.Clock = now
 	cfg := record.Default()
 	cfg.Path = outfile.Path(filepath.Join(dir, "a.mp4"))
@@ -355,7 +347,7 @@ func TestFullDisk(t *testing.T) {
 				failures = append(failures, err.Error())
 			}
 			seq++
-			now.now = now.now.Add(frameTime)
+			now.Add(frameTime)
 		}
 		return failures
 	}

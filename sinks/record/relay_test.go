@@ -150,7 +150,7 @@ func TestCopyOntoAFullDisk(t *testing.T) {
 	}
 	log := new(bytes.Buffer)
 	e := env(log)
-	now := &clock{now: time.Now()}
+	now := &pipetest.Clock{Time: time.Now()}
 	e.Clock = now
 	cfg := record.Default()
 	cfg.Path, cfg.Codec = outfile.Path(filepath.Join(dir, "a.mkv")), record.Copy
@@ -163,7 +163,7 @@ func TestCopyOntoAFullDisk(t *testing.T) {
 	if err := os.Remove(other); err != nil {
 		t.Fatal(err)
 	}
-	now.now = now.now.Add(time.Minute)
+	now.Add(time.Minute)
 	if _, failures := relay(t, s, units[100:]); failures != nil {
 		t.Errorf("with room again: %q", failures)
 	}

@@ -67,18 +67,10 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// clock stands still.
-type clock struct {
-	pipeline.SystemClock
-	now time.Time
-}
-
-func (c *clock) Now() time.Time { return c.now }
-
 func env(log *bytes.Buffer) pipeline.Env {
 	return pipeline.Env{
 		Name: "shots", Log: slog.New(slog.NewTextHandler(log, nil)), Metrics: pipeline.NoMetrics{},
-		Clock: &clock{now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.Local)},
+		Clock: &pipetest.Clock{Time: time.Date(2026, 3, 4, 5, 6, 7, 0, time.Local)},
 	}
 }
 

@@ -1,7 +1,8 @@
 // Package pair is the stage that tells which of the frames that a publish sink sent
 // a reply answers: a picture or message of the model that echoes what was sent
 // with the frame. It sets the measurements "sent_seq" and "sent_pts_ms" of that
-// frame and "round_trip_ms", from the sending to here.
+// frame and "round_trip_ms", from the sending to here, and with detections what
+// somebody had found on it.
 package pair
 
 import (
@@ -29,6 +30,10 @@ type Config struct {
 	// Others says what becomes of what answers no frame, or one that was answered
 	// before: pass or drop. It is counted, too.
 	Others string `yaml:"others" oneof:"pass,drop"`
+	// Detections names a stage in front of that sink: what it had detected on the
+	// frame that was sent is set here, under this stage's name, in the pixels of the
+	// reply, whose picture is taken to show the same.
+	Detections string `yaml:"detections"`
 }
 
 // Default takes replies within two seconds, by their user data.
@@ -48,10 +53,18 @@ func (c *Config) Validate() error {
 	return nil
 }
 
+// Sets is what expressions may expect.
+func (c *Config) Sets() []pipeline.AnyKind {
+	if c.Detections == "" {
+		return []pipeline.AnyKind{pipeline.Measurements}
+	}
+	return []pipeline.AnyKind{pipeline.Measurements, pipeline.Detections}
+}
+
 // Register adds the kind to r.
 func Register(r *pipeline.Registry) {
 	pipeline.RegisterStage(r, pipeline.StageKind[Config]{
-		Name: "pair", Default: Default, New: New, Sets: []pipeline.AnyKind{pipeline.Measurements},
+		Name: "pair", Default: Default, New: New, Sets: []pipeline.AnyKind{pipeline.Measurements, pipeline.Detections},
 	})
 }
 
@@ -66,6 +79,9 @@ var _ pipeline.Stage = (*Pair)(nil)
 
 // New returns a pair stage.
 func New(env pipeline.Env, cfg Config) (pipeline.Stage, error) {
+	if cfg.Detections != "" {
+		env.Sent.Ask(cfg.Sent, cfg.Detections)
+	}
 	return &Pair{
 		cfg: cfg, env: env,
 		late:   env.Metrics.Counter("late_total", "Replies dropped because their frame was too old."),
@@ -101,7 +117,19 @@ func (p *Pair) Process(_ context.Context, f *pipeline.Frame) error {
 		"sent_pts_ms":   milliseconds(sent.PTS),
 		"round_trip_ms": milliseconds(trip),
 	})
+	p.carry(f, sent)
 	return nil
+}
+
+// carry sets what was detected on the frame that was sent.
+func (p *Pair) carry(f *pipeline.Frame, sent pipeline.SentFrame) {
+	var format pipeline.Format
+	if img := f.Image(); img != nil {
+		format = img.Format()
+	}
+	if found, ok := sent.Found(p.cfg.Detections, format.Width, format.Height); ok {
+		pipeline.Set(f, pipeline.Detections, found)
+	}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

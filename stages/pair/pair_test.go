@@ -49,14 +49,6 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// clock stands where a test puts it.
-type clock struct {
-	pipeline.SystemClock
-	now time.Time
-}
-
-func (c *clock) Now() time.Time { return c.now }
-
 // A reply is paired with the frame that it names, once, unless that is too old.
 func TestPair(t *testing.T) {
 	tests := []struct {
@@ -86,14 +78,14 @@ func TestPair(t *testing.T) {
 			cfg := pair.Default()
 			cfg.Sent = "back"
 			tt.change(&cfg)
-			c, n, sent := &clock{now: time.Now()}, &pipetest.Counters{}, pipeline.NewSent()
+			c, n, sent := &pipetest.Clock{Time: time.Now()}, &pipetest.Counters{}, pipeline.NewSent()
 			sent.Declare("back")
 			s, err := pair.New(pipeline.Env{Name: "p", Log: slog.New(slog.DiscardHandler), Clock: c, Metrics: n, Sent: sent}, cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, seq := range []uint64{5, 6} {
-				sent.Note("back", fmt.Sprint(seq), pipeline.SentFrame{Seq: seq, PTS: time.Duration(seq) * 100 * time.Millisecond, At: c.now})
+				sent.Note("back", fmt.Sprint(seq), pipeline.SentFrame{Seq: seq, PTS: time.Duration(seq) * 100 * time.Millisecond, At: c.Time})
 			}
 			sent.Note("other", "7", pipeline.SentFrame{})
 			var got []string
@@ -101,7 +93,7 @@ func TestPair(t *testing.T) {
 				userData string
 				after    time.Duration
 			}{{"5", 100 * time.Millisecond}, {"5", 0}, {"6", 2900 * time.Millisecond}, {"", 0}, {"7", 0}} {
-				c.now = c.now.Add(reply.after)
+				c.Add(reply.after)
 				n := n.Get("late_total")
 				f := pipeline.NewFrame(pipeline.Meta{UserData: []byte(reply.userData)}, nil)
 				err := s.Process(t.Context(), f)
@@ -130,6 +122,51 @@ func TestPair(t *testing.T) {
 				t.Errorf("counted (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What was found on the frame that was sent is on the reply, too, where it is in
+// the reply's picture; nothing where nobody had looked.
+func TestDetectionsAreCarriedOver(t *testing.T) {
+	sent := pipeline.NewSent()
+	sent.Declare("back")
+	cfg := pair.Default()
+	cfg.Sent, cfg.Detections = "back", "people"
+	s, err := pair.New(pipeline.Env{Name: "p", Log: slog.New(slog.DiscardHandler), Clock: pipeline.SystemClock{}, Metrics: pipeline.NoMetrics{}, Sent: sent}, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"people"}, sent.Asked("back")); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	found := []pipeline.Detection{{Label: "person", Box: pipeline.Box{X: 10, Y: 20, Width: 30, Height: 40}}}
+	now := time.Now()
+	sent.Note("back", "1", pipeline.SentFrame{At: now, Width: 320, Height: 240, Detections: map[string][]pipeline.Detection{"people": found}})
+	sent.Note("back", "2", pipeline.SentFrame{At: now, Width: 320, Height: 240})
+	sent.Note("back", "3", pipeline.SentFrame{At: now, Width: 320, Height: 240, Detections: map[string][]pipeline.Detection{"people": found}})
+	picture := pipetest.NewPicture(t, pipeline.Format{Layout: pipeline.I420, Width: 640, Height: 240})
+	tests := []struct {
+		name  string
+		image pipeline.Image
+		want  []pipeline.Detection
+	}{
+		{"1", picture, []pipeline.Detection{{Label: "person", Box: pipeline.Box{X: 20, Y: 20, Width: 60, Height: 40}}}},
+		{"2", nil, nil},
+		{"3", nil, found}, // a message
+	}
+	for _, tt := range tests {
+		f := pipeline.NewFrame(pipeline.Meta{UserData: []byte(tt.name)}, tt.image)
+		f.Lend("p")
+		if err := s.Process(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := pipeline.GetFrom(f, "p", pipeline.Detections)
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("reply %s (-want +got):\n%s", tt.name, diff)
+		}
+		if err := f.Release(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
