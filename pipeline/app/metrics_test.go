@@ -27,7 +27,9 @@ func describedMetrics(page string) map[string]bool {
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	srv := serve(t)
-	path := write(t, "p.yaml", strings.ReplaceAll(watching, "URL", srv.URL())+"stages: [{name: soft, type: blur}]\n")
+	// A command's effect is told once there was a command.
+	told := strings.Replace(watching, "wait: 1s", "wait: 30s, start: [{command: set_brightness, data: {brightness: 1}}]", 1)
+	path := write(t, "p.yaml", strings.ReplaceAll(told, "URL", srv.URL())+"stages: [{name: soft, type: blur}]\n")
 	var v invocation
 	v.start(t, "run", path, "--admin", "127.0.0.1:0")
 	url := adminURL(t, &v)
@@ -64,7 +66,7 @@ func TestDashboard(t *testing.T) {
 	}
 	for _, line := range []string{
 		`reactorpipe_pipeline_running{pipeline="p"} 1`, `reactorpipe_media_playing{pipeline="p"} 1`, `reactorpipe_pipeline_stuck{pipeline="p"} 0`,
-		`reactorpipe_session_ready{pipeline="p",session="main"} 1`, `reactorpipe_commands_total{outcome="sent",pipeline="p"} 0`,
+		`reactorpipe_session_ready{pipeline="p",session="main"} 1`, `reactorpipe_commands_total{outcome="sent",pipeline="p"} 1`,
 	} {
 		if !strings.Contains(page, line+"\n") {
 			t.Errorf("no %s in:\n%s", line, page)
