@@ -84,6 +84,9 @@ func (s *pipelineSummary) printEffects(w io.Writer) {
 		if e.Seen > 0 {
 			when = fmt.Sprintf(", after %s (p50), %s (p95)", ms(e.P50MS), ms(e.P95MS))
 		}
+		if e.NotSeen > 0 {
+			when += "; else nothing changed, or too little or too slowly to be seen"
+		}
 		fact(w, name, "%s: seen in the picture %d of %d times%s", e.Command, e.Seen, e.Seen+e.NotSeen, when)
 		name = ""
 	}

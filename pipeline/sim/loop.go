@@ -23,22 +23,28 @@ const (
 // is: nothing is decoded. Its codec must be one that sessions have, and its
 // pictures must be in the order in which they are shown, as in any live stream.
 func ReadLoop(path string) (*sessiontest.Clip, error) {
+	clip, _, _, err := readLoop(path)
+	return clip, err
+}
+
+// readLoop returns the size of the pictures, too.
+func readLoop(path string) (clip *sessiontest.Clip, width, height int, err error) {
 	file, err := ffmpeg.OpenFile(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, 0, err
 	}
 	defer file.Close()
 	if !file.Codec().Video() {
-		return nil, fmt.Errorf("%s: codec: must be h264, h265, vp8, vp9 or av1, got %s", path, file.Codec())
+		return nil, 0, 0, fmt.Errorf("%s: codec: must be h264, h265, vp8, vp9 or av1, got %s", path, file.Codec())
 	}
-	clip, err := readLoop(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if clip, err = readUnits(file); err != nil {
+		return nil, 0, 0, fmt.Errorf("%s: %w", path, err)
 	}
-	return clip, nil
+	width, height = file.Size()
+	return clip, width, height, nil
 }
 
-func readLoop(file *ffmpeg.File) (*sessiontest.Clip, error) {
+func readUnits(file *ffmpeg.File) (*sessiontest.Clip, error) {
 	clip := &sessiontest.Clip{Codec: string(file.Codec()), FPS: file.FPS(), Numbered: true}
 	size, last := 0, time.Duration(0)
 	for {

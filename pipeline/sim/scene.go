@@ -27,7 +27,8 @@ type change struct {
 // state is what a model's commands set.
 type state struct {
 	caption    string
-	brightness float64 // 0 to 2; 1 leaves the picture as it is
+	said       time.Time // when a prompt made it the caption; zero if none did
+	brightness float64   // 0 to 2; 1 leaves the picture as it is
 	tint       color.RGBA
 	strength   float64 // of the tint, 0 to 1
 	inset      *inset  // nil without one
@@ -61,12 +62,16 @@ func (s *scene) now() state {
 // imagine sets the picture's mood by a prompt: words that stand for light and
 // weather have colours of their own, any other text has one that depends on it.
 func (st *state) imagine(prompt string) {
-	st.caption = prompt
+	st.caption, st.said = prompt, time.Now()
 	st.tint, st.strength = moodOf(prompt), moodStrength
 	if prompt == "" {
 		st.strength = 0
 	}
 }
+
+// standsOut is how long the caption of a new prompt does: long enough to be noticed
+// by people, and by who looks for the effect of the prompt.
+const standsOut = time.Second
 
 // moodStrength is visible at a glance, and people are still found in it.
 const moodStrength = 0.3

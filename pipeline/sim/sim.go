@@ -4,6 +4,7 @@
 package sim
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gocv.io/x/gocv"
+
 	"github.com/reactorpipe/reactorpipe/decode"
 	"github.com/reactorpipe/reactorpipe/encode"
 	"github.com/reactorpipe/reactorpipe/encode/ffmpeg"
 	"github.com/reactorpipe/reactorpipe/pipeline"
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
@@ -169,6 +173,8 @@ type Server struct {
 	beat     *sessiontest.Clip // what outputs of audio sound like
 	outputs  []string          // of video
 	scene    *scene
+	width    int // of the picture, in pixels
+	height   int
 	studio   *studio                   // nil with a loop; touched by show only
 	encoders map[viewed]encode.Encoder // made when first wanted
 
@@ -214,6 +220,7 @@ func Serve(ctx context.Context, cfg Config) (*Server, error) {
 	s.server, err = sessiontest.Serve(ctx, sessiontest.Config{
 		Addr: s.cfg.Addr, Model: m, Codecs: s.taken(), SessionLimit: s.cfg.SessionLimit,
 		MaxSessions: s.cfg.Sessions, Logger: s.cfg.Log,
+		Black:       s.black,
 		Recording:   s.cfg.Recording,
 		StepResults: sessiontest.StepResults{Enabled: s.cfg.StepFrames > 0},
 	})
@@ -267,10 +274,13 @@ func (s *Server) open() error {
 		return err
 	}
 	if s.cfg.Loop == "" {
-		s.studio, err = openStudio(s.cfg)
-		return err
+		if s.studio, err = openStudio(s.cfg); err != nil {
+			return err
+		}
+		s.width, s.height = s.studio.size()
+		return nil
 	}
-	if s.loop, err = ReadLoop(s.cfg.Loop); err != nil {
+	if s.loop, s.width, s.height, err = readLoop(s.cfg.Loop); err != nil {
 		return pipeline.Invalid(fmt.Errorf("loop: %w", err))
 	}
 	return nil
@@ -393,6 +403,40 @@ func (s *Server) encoder(to viewed) (encode.Encoder, error) {
 	}
 	s.encoders[to] = e
 	return e, nil
+}
+
+// black is a keyframe of a black picture as large as the model's; nil in a codec
+// that the model does not encode.
+func (s *Server) black(codec string) []byte {
+	if !slices.Contains(codecs(), decode.Codec(codec)) {
+		return nil
+	}
+	picture, err := encodeBlack(s.cfg.newEncoder, encode.Config{
+		Codec: decode.Codec(codec), Width: encode.EvenDown(s.width), Height: encode.EvenDown(s.height), FPS: s.cfg.FPS, Bitrate: s.cfg.Bitrate,
+	})
+	if err != nil {
+		s.cfg.Log.Warn("no black picture in the size of the model's", "codec", codec, "err", err)
+	}
+	return picture
+}
+
+func encodeBlack(newEncoder func(encode.Config) (encode.Encoder, error), cfg encode.Config) (picture []byte, err error) {
+	canvas, err := mat.New(cfg.Width, cfg.Height)
+	if err != nil {
+		return nil, err
+	}
+	defer canvas.Close()
+	canvas.Mat().SetTo(gocv.NewScalar(0, 0, 0, 0))
+	e, err := newEncoder(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	packets, err := e.Encode(canvas, 0, true)
+	if err != nil || len(packets) == 0 {
+		return nil, err
+	}
+	return bytes.Clone(packets[0].Data), nil
 }
 
 // stateInterval is how often the model says what it does.

@@ -83,7 +83,7 @@ func (st *studio) draw(t time.Duration, as state) error {
 	if as.caption == "" {
 		return nil
 	}
-	return drawCaption(m, as.caption)
+	return drawCaption(m, as.caption, time.Since(as.said) < standsOut)
 }
 
 func (st *studio) tint(m *gocv.Mat, c color.RGBA, strength float64) error {
@@ -120,15 +120,20 @@ func (st *studio) Close() error {
 	return errors.Join(st.pictures.Close(), st.canvas.Close())
 }
 
-// drawCaption writes text in white on a dark band at the bottom.
-func drawCaption(m *gocv.Mat, text string) error {
+// drawCaption writes text in white on a dark band at the bottom, or where it
+// stands out in black on a white one.
+func drawCaption(m *gocv.Mat, text string, outstanding bool) error {
+	ink, paper := color.RGBA{R: 255, G: 255, B: 255, A: 255}, color.RGBA{A: 255}
+	if outstanding {
+		ink, paper = paper, ink
+	}
 	const font, thickness = gocv.FontHersheySimplex, 1
 	scale := max(0.4, float64(m.Rows())/900)
 	size := gocv.GetTextSize(text, font, scale, thickness)
 	margin := max(4, size.Y/2)
 	band := image.Rect(0, m.Rows()-size.Y-2*margin, m.Cols(), m.Rows())
-	if err := gocv.Rectangle(m, band, color.RGBA{A: 255}, -1); err != nil {
+	if err := gocv.Rectangle(m, band, paper, -1); err != nil {
 		return err
 	}
-	return gocv.PutText(m, text, image.Pt(margin, m.Rows()-margin), font, scale, color.RGBA{R: 255, G: 255, B: 255, A: 255}, thickness)
+	return gocv.PutText(m, text, image.Pt(margin, m.Rows()-margin), font, scale, ink, thickness)
 }

@@ -43,6 +43,11 @@ type Config struct {
 	// StepResults keeps what steps put out.
 	StepResults StepResults
 
+	// Black returns a keyframe of a black picture in a codec, in the size of the
+	// model's own, for [Black]; nil stands for one of 160×120. It may be called at
+	// any time, by several goroutines.
+	Black func(codec string) []byte
+
 	// OrphanTimeout ends a session that has no client. Default: 60 s, 30 s in
 	// the cloud; negative: never.
 	OrphanTimeout time.Duration

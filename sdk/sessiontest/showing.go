@@ -9,7 +9,7 @@ const (
 	Live    Showing = ""        // what the model sends
 	Stopped Showing = "stopped" // nothing: connections stay up, packets stop
 	Still   Showing = "still"   // the last keyframe, or the next if there was none, over and over
-	Black   Showing = "black"   // a black picture of 160×120
+	Black   Showing = "black"   // a black picture: Config.Black's, or one of 160×120
 	Large   Showing = "large"   // the test picture in 320×240: another resolution
 )
 
@@ -23,11 +23,20 @@ func (s *Server) reshow() {
 }
 
 // standIns are the clips whose first pictures take the place of the model's.
-func (w Showing) standIns() []*Clip {
-	if w == Black || w == Large {
-		return all(string(w))
+func (s *Server) standIns(w Showing) []*Clip {
+	if w != Black && w != Large {
+		return nil
 	}
-	return nil
+	clips := all(string(w))
+	if w == Large || s.cfg.Black == nil {
+		return clips
+	}
+	for _, c := range clips {
+		if picture := s.cfg.Black(c.Codec); picture != nil {
+			c.Frames = [][]byte{picture}
+		}
+	}
+	return clips
 }
 
 func (s *Server) showing() (w Showing, standIns []*Clip) {

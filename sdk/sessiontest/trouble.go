@@ -87,10 +87,11 @@ func (s *Server) SetTrouble(t Trouble) error {
 		return err
 	}
 	t.HTTP, t.Messages = cloneQueues(t.HTTP), cloneQueues(t.Messages)
+	standIns := s.standIns(t.Show)
 	s.trouble.mu.Lock()
 	s.trouble.now = t
 	s.trouble.random = t.Network.source()
-	s.trouble.standIns = t.Show.standIns()
+	s.trouble.standIns = standIns
 	s.trouble.mu.Unlock()
 	s.reshow()
 	return nil
@@ -153,9 +154,10 @@ func (s *Server) SetNetwork(n Network) {
 
 // Show changes what the outputs show, from the next picture on.
 func (s *Server) Show(w Showing) {
+	standIns := s.standIns(w)
 	s.trouble.mu.Lock()
 	s.trouble.now.Show = w
-	s.trouble.standIns = w.standIns()
+	s.trouble.standIns = standIns
 	s.trouble.mu.Unlock()
 	s.reshow()
 }
