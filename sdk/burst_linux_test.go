@@ -6,8 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // pair are a socket of ours and one that sends to it.
@@ -154,8 +157,8 @@ func TestSenderWithZone(t *testing.T) {
 // TestNap: it ends, again and again, and at once when it is closed.
 func TestNap(t *testing.T) {
 	t.Parallel()
-	n, err := newNap(burstRest)
-	if err != nil {
+	n := &nap{length: unix.NsecToTimespec(burstRest.Nanoseconds())}
+	if err := n.openTimer(); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
@@ -168,4 +171,26 @@ func TestNap(t *testing.T) {
 		t.Error(err)
 	}
 	n.take()
+}
+
+// TestNapThatBlocks: it ends, and lets a collection of garbage happen meanwhile.
+func TestNapThatBlocks(t *testing.T) {
+	t.Parallel()
+	n := &nap{length: unix.NsecToTimespec(time.Hour.Nanoseconds())}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		n.take()
+	}()
+	for {
+		runtime.GC() // stops all threads, with a signal where they do not by themselves
+		select {
+		case <-over:
+			if err := n.close(); err != nil {
+				t.Error(err)
+			}
+			return
+		default:
+		}
+	}
 }

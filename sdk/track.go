@@ -15,8 +15,8 @@ import (
 type Packet struct {
 	*rtp.Packet
 	// Arrival was read when the packet had been decrypted, before it waited for its
-	// reader. On Linux the packets of a picture are collected before that, for 0.2 ms
-	// at most.
+	// reader. On Linux the packets of a picture are collected before that, for a
+	// quarter of a millisecond at most.
 	Arrival time.Time
 	// Codec of the payload: "vp8", "vp9", "h264", "h265", "av1", "opus". It may
 	// change within a connection.
