@@ -94,7 +94,12 @@ func (h *harness) decodePerFrame(ctx context.Context, clip string, to pixels) (t
 // ffmpegPerFrame is the CPU time of the ffmpeg program for one frame, start-up
 // subtracted.
 func (h *harness) ffmpegPerFrame(ctx context.Context, clip string, output ...string) (time.Duration, error) {
-	return perFrameOf(func(frames int) (time.Duration, error) {
+	return h.ffmpegPerFrameOf(ctx, clip, measuredFrames, output...)
+}
+
+// ffmpegPerFrameOf is ffmpegPerFrame of a clip that has that many frames.
+func (h *harness) ffmpegPerFrameOf(ctx context.Context, clip string, most int, output ...string) (time.Duration, error) {
+	return perFrameOf(most, func(frames int) (time.Duration, error) {
 		args := []string{"-loglevel", "error", "-threads", "1", "-i", clip, "-an", "-frames:v", strconv.Itoa(frames)}
 		return h.cpu(ctx, "ffmpeg", append(append(args, output...), "-f", "null", "-")...)
 	})
@@ -105,7 +110,7 @@ func (h *harness) gstreamerPerFrame(ctx context.Context, clip, codec string) (ti
 	decoder := map[string]string{
 		"h264": "h264parse ! avdec_h264 max-threads=1", "vp8": "vp8dec threads=1", "vp9": "vp9dec threads=1",
 	}[codec]
-	return perFrameOf(func(frames int) (time.Duration, error) {
+	return perFrameOf(measuredFrames, func(frames int) (time.Duration, error) {
 		line := fmt.Sprintf("filesrc location=%s ! matroskademux ! %s ! identity eos-after=%d ! videoconvert n-threads=1 ! video/x-raw,format=BGR ! fakesink sync=false",
 			clip, decoder, frames)
 		return h.cpu(ctx, "gst-launch-1.0", append([]string{"-q"}, strings.Fields(line)...)...)
@@ -114,13 +119,16 @@ func (h *harness) gstreamerPerFrame(ctx context.Context, clip, codec string) (ti
 
 // perFrameOf measures few frames and many, so that what is left is without the
 // start.
-func perFrameOf(decode func(frames int) (time.Duration, error)) (time.Duration, error) {
+func perFrameOf(most int, decode func(frames int) (time.Duration, error)) (time.Duration, error) {
+	if most <= startFrames {
+		return 0, fmt.Errorf("only %d frames to measure", most)
+	}
 	few, err := decode(startFrames)
 	if err != nil {
 		return 0, err
 	}
-	many, err := decode(measuredFrames)
-	return (many - few) / (measuredFrames - startFrames), err
+	many, err := decode(most)
+	return (many - few) / time.Duration(most-startFrames), err
 }
 
 // decoded is what the decode child prints.

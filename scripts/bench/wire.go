@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/pipeline/sim"
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
+	"github.com/reactorpipe/reactorpipe/sinks/record"
 )
 
 // wireBench compares the whole way of a frame, from the socket to a BGR Mat in
@@ -48,9 +50,10 @@ func wireBench() bench {
 const watchedFor = 10 * time.Second
 
 // besidePython compares this client with the published one, on the published
-// runtime, where they are.
+// runtime, where they are; and both with ffmpeg decoding what the runtime sends:
+// below that no client comes that decodes with FFmpeg.
 func (h *harness) besidePython(ctx context.Context) ([]row, error) {
-	var ours, theirs []time.Duration
+	var all besides
 	for range h.runs {
 		server, url, err := h.runtime(ctx, here, here)
 		if errors.Is(err, errNoPython) {
@@ -59,17 +62,62 @@ func (h *harness) besidePython(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		var own received
-		err = h.call(ctx, &own, "receive", url, "vp8,vp9,h264", watchedFor.String())
-		python, pythonErr := h.published(ctx, here, url, watchedFor, toBGR)
-		if err := errors.Join(err, pythonErr, server.interrupt()); err != nil {
+		if err := errors.Join(h.besideOnce(ctx, url, &all), server.interrupt()); err != nil {
 			return nil, err
 		}
-		ours = append(ours, own.CPU/time.Duration(max(own.Frames, 1)))
-		theirs = append(theirs, python.CPU/time.Duration(max(python.Frames, 1)))
 	}
-	return []row{atMost("the published runtime / the Python SDK with cvtColor", ours, theirs, 0.35)}, nil
+	return []row{
+		atMost("the published runtime / the Python SDK with cvtColor", all.ours, all.python, 0.35),
+		compared("… / ffmpeg -threads 1 -pix_fmt bgr24 on what the runtime sends", all.ours, all.bgr),
+		compared("that ffmpeg / the Python SDK", all.bgr, all.python),
+		compared("ffmpeg -threads 1 -f null, its decoder alone / the Python SDK", all.decoder, all.python),
+		compared("the published runtime, offered VP8 alone / the Python SDK, which takes VP9", all.vp8, all.python),
+	}, nil
 }
+
+// besides are the costs of a frame of the published runtime, run by run.
+type besides struct{ ours, vp8, python, bgr, decoder []time.Duration }
+
+// besideOnce measures all in turn.
+func (h *harness) besideOnce(ctx context.Context, url string, all *besides) error {
+	clip := filepath.Join(h.dir, "runtime.mkv")
+	relayed, err := h.watch(ctx, url, runtimeCodecs, clip, string(record.Copy))
+	if err != nil {
+		return err
+	}
+	for _, m := range []struct {
+		into    *[]time.Duration
+		measure func() (received, error)
+	}{
+		{&all.ours, func() (received, error) { return h.watch(ctx, url, runtimeCodecs) }},
+		{&all.vp8, func() (received, error) { return h.watch(ctx, url, "vp8") }},
+		{&all.python, func() (received, error) { return h.published(ctx, here, url, watchedFor, toBGR) }},
+	} {
+		got, err := m.measure()
+		if err != nil {
+			return err
+		}
+		*m.into = append(*m.into, got.CPU/time.Duration(max(got.Frames, 1)))
+	}
+	bgr, err := h.ffmpegPerFrameOf(ctx, clip, relayed.Frames, "-pix_fmt", "bgr24")
+	if err != nil {
+		return err
+	}
+	decoder, err := h.ffmpegPerFrameOf(ctx, clip, relayed.Frames)
+	all.bgr, all.decoder = append(all.bgr, bgr), append(all.decoder, decoder)
+	return err
+}
+
+// watch has this client look at a server for some time, and record that if a path
+// and a codec are given.
+func (h *harness) watch(ctx context.Context, url, codecs string, recorded ...string) (got received, err error) {
+	err = h.call(ctx, &got, "receive", append([]string{url, codecs, watchedFor.String()}, recorded...)...)
+	return got, err
+}
+
+// runtimeCodecs are offered to the published runtime, which answers VP9 wherever
+// that is among them.
+const runtimeCodecs = "vp8,vp9,h264"
 
 // latencyBench measures how long a frame takes from its last packet to the first
 // stage.
