@@ -80,15 +80,20 @@ func TestPathComesLate(t *testing.T) {
 	}
 }
 
-// TestPathBreaksBehindICE: a server that is busy for as long as ICE takes to miss it,
-// between the answer to ICE and the one to DTLS, is not given up either.
-func TestPathBreaksBehindICE(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		flows(t, w.connect(t, Config{Trace: func(s Step) {
-			if s == StepICE {
-				w.CutPackets()
-				time.AfterFunc(12*time.Second, w.Mend)
-			}
-		}}))
-	})
+// TestPathBreaksWhileConnecting: a server that is busy for as long as ICE takes to
+// miss it, between its answer to ICE and the one to DTLS or behind that, is not given
+// up either.
+func TestPathBreaksWhileConnecting(t *testing.T) {
+	for _, at := range []Step{StepICE, StepDTLS} {
+		t.Run(string(at), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				flows(t, w.connect(t, Config{Trace: func(s Step) {
+					if s == at {
+						w.CutPackets()
+						time.AfterFunc(12*time.Second, w.Mend)
+					}
+				}}))
+			})
+		})
+	}
 }

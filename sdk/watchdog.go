@@ -6,7 +6,7 @@ import (
 )
 
 // The other side's transport confirms what it gets within a round trip, and we
-// ping every 10 s: so long without a confirmation, nothing gets through. Where
+// ping twice in 10 s: so long without a confirmation, nothing gets through. Where
 // pictures still come the path lives, and heavy loss may be all there is to it;
 // then the end is the server's own, which drops a client it has not heard for 20 s.
 const (

@@ -194,10 +194,14 @@ func (c *connection) peerConnected() {
 	c.checkUp()
 }
 
+// wasUp says that there has been a wire.
 func (c *connection) wasUp() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.peerUp
+	select {
+	case <-c.wireUp:
+		return true
+	default:
+		return false
+	}
 }
 
 func (c *connection) addChannel(ch *channel) {
