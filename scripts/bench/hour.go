@@ -50,9 +50,6 @@ func hourChild(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if frames <= hourSettled {
-		return fmt.Errorf("frames: must be more than %d, got %d", hourSettled, frames)
-	}
 	play, err := openPlayer(args[0], asBGR)
 	if err != nil {
 		return err

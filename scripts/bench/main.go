@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -67,6 +68,10 @@ func main() {
 	keep := flag.String("keep", "", "`FILE` of the results of the table loss: what it has is not measured again")
 	frames := flag.Int("frames", 10_000, "decoded from memory in the table sessions, `N` of them: 108000 are an hour's")
 	flag.Parse()
+	if err := checkFlags(*only, *frames); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	h, err := newHarness(".", *runs)
@@ -82,6 +87,18 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// checkFlags refuses what would only be seen after minutes, or not at all.
+func checkFlags(only string, frames int) error {
+	known := slices.ContainsFunc(benches(), func(b bench) bool { return b.name == only })
+	if only != "" && !known {
+		return fmt.Errorf("only: must be one of %s, got %q", names(), only)
+	}
+	if frames <= hourSettled {
+		return fmt.Errorf("frames: must be more than %d, got %d", hourSettled, frames)
+	}
+	return nil
 }
 
 func names() string {

@@ -109,3 +109,27 @@ func TestAllocations(t *testing.T) {
 		t.Error("two streams of one rate say nothing, but no error")
 	}
 }
+
+func TestFlags(t *testing.T) {
+	tests := []struct {
+		name, only string
+		frames     int
+		want       string
+	}{
+		{"all tables", "", 10_000, ""},
+		{"one table", "graph", 3601, ""},
+		{"no table", "grahp", 10_000, "only: must be one of " + names() + `, got "grahp"`},
+		{"too few frames", "", 3600, "frames: must be more than 3600, got 3600"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := ""
+			if err := checkFlags(tt.only, tt.frames); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
