@@ -12,12 +12,15 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
 // errand is what a client in a process of its own is to do: connect, receive, be
@@ -97,6 +100,33 @@ func send(t *testing.T, e errand, wrap, env []string) string {
 	}
 	path, _, _ = bytes.Cut(path, []byte("\n"))
 	return string(path)
+}
+
+// farSide is what a client wants to reach: a model behind HTTP or TLS, relays,
+// and a proxy that alone knows their names.
+type farSide struct {
+	model  *sessiontest.Server
+	relays *relays
+	proxy  *proxy
+	cert   certificate
+}
+
+// newFarSide starts all of it on an address of this machine.
+func newFarSide(t *testing.T, host string, secure bool) *farSide {
+	t.Helper()
+	f := &farSide{cert: newCertificate(t, host, "model.example.com", "relay.example.com")}
+	f.model = sessiontest.NewConfig(t, sessiontest.Config{Model: lamp(), Addr: host + ":0"})
+	f.relays = startRelaysAt(t, host, f.cert)
+	front := strings.TrimPrefix(f.model.URL(), "http://")
+	if secure {
+		s := httptest.NewUnstartedServer(f.model)
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{f.cert.Certificate}}
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		front = s.Listener.Addr().String()
+	}
+	f.proxy = startProxyAt(t, host, map[string]string{"model": front, farModel: front, farRelay: f.relays.tls})
+	return f
 }
 
 // certificate is of a server that tests make.

@@ -1,53 +1,29 @@
 package sdk
 
 import (
-	"crypto/tls"
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/reactorpipe/reactorpipe/sdk/sessiontest"
 )
 
-// farSide is what a client wants to reach: a model behind HTTP or TLS, relays,
-// and a proxy that alone knows their names.
-type farSide struct {
-	model  *sessiontest.Server
-	relays *relays
-	proxy  *proxy
-	cert   certificate
-}
-
-// newFarSide starts all of it on an address of this machine.
-func newFarSide(t *testing.T, host string, secure bool) *farSide {
-	t.Helper()
-	f := &farSide{cert: newCertificate(t, host, "model.example.com", "relay.example.com")}
-	f.model = sessiontest.NewConfig(t, sessiontest.Config{Model: lamp(), Addr: host + ":0"})
-	f.relays = startRelaysAt(t, host, f.cert)
-	front := strings.TrimPrefix(f.model.URL(), "http://")
-	if secure {
-		s := httptest.NewUnstartedServer(f.model)
-		s.TLS = &tls.Config{Certificates: []tls.Certificate{f.cert.Certificate}}
-		s.StartTLS()
-		t.Cleanup(s.Close)
-		front = s.Listener.Addr().String()
-	}
-	f.proxy = startProxyAt(t, host, map[string]string{"model": front, farModel: front, farRelay: f.relays.tls})
-	return f
-}
-
 // TestBehindWalls: a client in a network namespace whose packets are dropped by
 // the kernel gets through all the same.
 func TestBehindWalls(t *testing.T) {
-	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	const dropUDP = "add rule inet wall in meta l4proto udp counter drop"
 	tests := []struct {
 		name string
@@ -94,7 +70,9 @@ func TestBehindWalls(t *testing.T) {
 // TestBehindNAT: a client gets through that the server does not see as it sees
 // itself, however late its STUN server tells it.
 func TestBehindNAT(t *testing.T) {
-	t.Parallel()
+	if !apart(t) {
+		return
+	}
 	tests := []struct {
 		name   string
 		walled bool // only answers come in to the server: it has to know whom to ask
@@ -171,6 +149,40 @@ func startSlowSTUN(t *testing.T, host string) (addr string, asked *atomic.Int32)
 	return conn.LocalAddr().String(), asked
 }
 
+// apartVariable tells a process that its network is its own.
+const apartVariable = "REACTORPIPE_TEST_APART"
+
+// apart runs the test once more, in a process with a network of its own, and says
+// whether this is that process: each cable is an address of this machine for as long
+// as it is there, and any other test's peers would take it for a way.
+func apart(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(apartVariable) != "" {
+		run(t, "ip", "link", "set", "lo", "up")
+		return true
+	}
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), apartVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	out, err := cmd.CombinedOutput()
+	switch {
+	case errors.Is(err, syscall.EPERM):
+		t.Skip("no network of its own: that takes root")
+	case err != nil:
+		t.Fatalf("%v\n%s", err, out)
+	case bytes.Contains(out, []byte("--- SKIP")):
+		t.Skipf("%s", out)
+	case !bytes.Contains(out, []byte("--- PASS: "+t.Name()+"/")):
+		t.Fatalf("nothing was tested:\n%s", out)
+	}
+	return false
+}
+
 func rules(r ...string) func(*farSide) []string { return func(*farSide) []string { return r } }
 
 // namespace is a network namespace with one cable to this one.
@@ -187,10 +199,9 @@ func newNamespace(t *testing.T, i int) *namespace {
 			t.Skipf("no network behind a wall: %v", err)
 		}
 	}
-	pid := os.Getpid()
-	subnet := fmt.Sprintf("10.%d.%d.", 200+pid>>5%50, pid%32*8+i)
-	n := &namespace{name: fmt.Sprintf("reactorpipe-%d-%d", pid, i), outside: subnet + "1"}
-	cable := fmt.Sprintf("rp%d%c", pid%10_000_000, 'a'+i)
+	subnet := fmt.Sprintf("10.200.%d.", i)
+	n := &namespace{name: fmt.Sprintf("reactorpipe-%d-%d", os.Getpid(), i), outside: subnet + "1"}
+	cable := fmt.Sprintf("cable%d", i)
 	if out, err := exec.CommandContext(t.Context(), "ip", "netns", "add", n.name).CombinedOutput(); err != nil {
 		t.Skipf("no network behind a wall: no namespaces here, which take root: %s", out)
 	}
