@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -122,8 +123,13 @@ func TestPatterns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			draw := func(at time.Duration) []byte {
-				if err := st.draw(at, state{brightness: 1}); err != nil {
+			draw := func(at time.Duration) []byte { // on a thread of its own
+				drawn := make(chan error)
+				go func() {
+					runtime.LockOSThread()
+					drawn <- st.draw(at, state{brightness: 1})
+				}()
+				if err := <-drawn; err != nil {
 					t.Fatal(err)
 				}
 				return st.canvas.Mat().ToBytes()
