@@ -12,7 +12,7 @@ import (
 
 // rounds is few for every day; go test ./sdk -run Flat -rounds 1000 -timeout 1h
 // is the long form.
-var rounds = flag.Int("rounds", 40, "how often TestFlat does each thing, a third of it under the race detector")
+var rounds = flag.Int("rounds", 24, "how often TestFlat does each thing, a third of it under the race detector")
 
 // TestFlat does again and again what a client does for days: nothing piles up.
 func TestFlat(t *testing.T) {

@@ -223,7 +223,7 @@ func TestTokenEndsEarly(t *testing.T) {
 		inCloud(t, func(t *testing.T, w *world) {
 			s := w.connect(t, Config{})
 			events := follow(t, s)
-			pass(time.Minute)
+			w.passDark(time.Minute)
 			w.srv.Fail(sessiontest.RouteICEServers, refused)
 			w.srv.Drop()
 			if e := events.await(t, EventReconnected); e.Attempts != 1 {
@@ -235,7 +235,7 @@ func TestTokenEndsEarly(t *testing.T) {
 	t.Run("given", func(t *testing.T) {
 		inCloud(t, func(t *testing.T, w *world) {
 			s := w.connect(t, Config{Token: w.srv.Token(), APIKey: key})
-			pass(time.Minute)
+			w.passDark(time.Minute)
 			w.srv.Fail(sessiontest.RouteICEServers, refused)
 			w.srv.Drop()
 			<-s.Done()

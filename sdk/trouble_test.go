@@ -76,7 +76,7 @@ func TestChannelTrouble(t *testing.T) {
 					if took := time.Since(begun); took > replyTimeout+time.Second {
 						t.Errorf("took %v", took)
 					}
-					pass(time.Minute) // what was late has come
+					w.passDark(time.Minute) // what was late has come
 					flows(t, s)
 					if err := s.Close(); err != nil {
 						t.Error(err)
@@ -287,6 +287,7 @@ func TestEnds(t *testing.T) {
 		bubble(t, false, sessiontest.Config{APIKey: key, SessionLimit: 20 * time.Minute}, func(t *testing.T, w *world) {
 			begun := time.Now()
 			s := w.connect(t, Config{})
+			w.srv.Show(sessiontest.Stopped) // pictures would be most of the work
 			<-s.Done()
 			if want := "[SESSION_TERMINAL] the server ended the session: Session ended: the time limit was reached."; message(s.Err()) != want {
 				t.Errorf("got %v, want %s", s.Err(), want)
@@ -324,7 +325,7 @@ func TestTokensExpire(t *testing.T) {
 		inCloud(t, func(t *testing.T, w *world) {
 			s := w.connect(t, Config{})
 			events := follow(t, s)
-			pass(time.Minute)
+			w.passDark(time.Minute)
 			w.srv.ExpireTokens()
 			w.srv.Drop()
 			events.await(t, EventReconnected)

@@ -47,6 +47,13 @@ func bubble(t *testing.T, local bool, cfg sessiontest.Config, test func(*testing
 // pass lets virtual time go by.
 func pass(d time.Duration) { time.Sleep(d) }
 
+// passDark lets it go by without a picture, most of what a minute costs.
+func (w *world) passDark(d time.Duration) {
+	w.srv.Show(sessiontest.Stopped)
+	pass(d)
+	w.srv.Show(sessiontest.Live)
+}
+
 func (w *world) open(t *testing.T, cfg Config) (*Session, error) {
 	t.Helper()
 	cfg.BaseURL, cfg.Local = cmp.Or(cfg.BaseURL, w.srv.URL()), w.local
