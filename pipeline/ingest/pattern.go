@@ -117,7 +117,7 @@ func (s *patternSource) draw(n uint64) (*mat.Image, error) {
 	}
 	m := img.Mat()
 	if s.cfg.Pattern == "noise" {
-		gocv.RandU(m, gocv.NewScalar(0, 0, 0, 0), gocv.NewScalar(256, 256, 256, 0))
+		mat.Noise(m, int32(n)) //nolint:gosec // it may wrap
 	}
 	err = errors.Join(s.drawBar(m, n), s.drawBits(m, n), s.drawNumber(m, n))
 	if err != nil {

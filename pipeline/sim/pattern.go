@@ -6,8 +6,6 @@ import (
 	"image/color"
 	"maps"
 	"math"
-	"math/rand/v2"
-	"runtime"
 	"slices"
 	"time"
 
@@ -53,13 +51,8 @@ func bars(m *gocv.Mat, t time.Duration) error {
 	return gocv.PutText(m, fmt.Sprintf("%.1f s", t.Seconds()), image.Pt(10, h/8), gocv.FontHersheySimplex, float64(h)/400, color.RGBA{A: 255}, 2)
 }
 
-// noise is drawn from a new seed each time: OpenCV has a generator for each thread,
-// and all of them begin alike.
-func noise(m *gocv.Mat, _ time.Duration) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	gocv.SetRNGSeed(int(rand.Int32())) //nolint:gosec // nobody is to guess it
-	gocv.RandU(m, gocv.NewScalar(0, 0, 0, 0), gocv.NewScalar(256, 256, 256, 0))
+func noise(m *gocv.Mat, t time.Duration) error {
+	mat.Noise(m, int32(t.Microseconds())) //nolint:gosec // it may wrap
 	return nil
 }
 
