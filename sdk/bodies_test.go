@@ -48,6 +48,7 @@ func FuzzAnswers(f *testing.F) {
 		`{"jwt": "x", "expires_at": 1.5e9}`,
 		`{"presigned_id": "u1", "presigned_url": "http://elsewhere/put?sig=x"}`,
 		`{"presigned_id": "u1", "presigned_url": "file:///etc/passwd"}`,
+		`{"presigned_id": "u1", "presigned_url": "file:;//etc/passwd"}`,
 		`{"steps": [1, 2, 18446744073709551615]}`,
 		`{"step": 1, "files": [{"name": "../x", "size": -1}], "usage": [{"fps": 1e999}], "messages": [{"type": "x", "data": null}]}`,
 		"#EXTM3U\n#EXT-X-MAP:URI=\"init.mp4\"\nseg.m4s\n",

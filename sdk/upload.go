@@ -205,7 +205,7 @@ func (a *api) uploadURL(to string) (string, error) {
 		u.Scheme, u.Host = base.Scheme, base.Host
 	}
 	u = base.ResolveReference(u)
-	if u.Scheme != "http" && u.Scheme != "https" {
+	if u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" {
 		return "", errors.New("not http")
 	}
 	return u.String(), nil
