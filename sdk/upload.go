@@ -193,20 +193,21 @@ func (a *api) put(ctx context.Context, to string, r io.Reader, info UploadInfo) 
 // uploadURL is where to send to. A local runtime writes the host by which it was
 // asked, which a proxy may have changed: it is reached as we reach it.
 func (a *api) uploadURL(to string) (string, error) {
-	u, err := url.Parse(to)
-	if err != nil {
-		return "", err
-	}
 	base, err := url.Parse(a.base)
 	if err != nil {
 		return "", err
 	}
 	if a.local {
+		u, err := url.Parse(to)
+		if err != nil {
+			return "", err
+		}
 		u.Scheme, u.Host = base.Scheme, base.Host
+		to = u.String()
 	}
-	u = base.ResolveReference(u)
-	if u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" {
-		return "", errors.New("not http")
+	u, err := webURL(to, base)
+	if err != nil {
+		return "", err
 	}
 	return u.String(), nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/reactorpipe/reactorpipe/decode"
@@ -91,39 +92,31 @@ var colours = []struct {
 // The colours of a converted picture are those of the ffmpeg program, at the
 // picture's size and at another.
 func TestColours(t *testing.T) {
-	for _, tt := range colours {
-		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "a.mkv")
-			args := []string{"-f", "lavfi", "-i", "testsrc2=size=640x360:rate=1", "-frames:v", "1", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10"}
-			ffmpegCommand(t, append(append(args, tt.tags...), path)...)
-			img := first(t, path)
-			want := tt.want
-			want.Layout, want.Width, want.Height = pipeline.I420, 640, 360
-			if got := img.Format(); got != want {
-				t.Fatalf("got %+v, want %+v", got, want)
-			}
-			for _, size := range [][2]int{{640, 360}, {301, 171}} {
-				compare(t, img, path, tt.scale, size[0], size[1])
-			}
-		})
-	}
+	testColours(t, "a.mkv", 640, 360, [][2]int{{640, 360}, {301, 171}},
+		"-f", "lavfi", "-i", "testsrc2=size=640x360:rate=1", "-c:v", "libx264", "-preset", "ultrafast", "-crf", "10")
 }
 
 // So they are of a picture whose size is odd. Of the codecs that have such VP9 says
 // which colours they are.
 func TestColoursOfOddSizes(t *testing.T) {
+	testColours(t, "a.webm", 177, 101, [][2]int{{177, 101}, {320, 182}},
+		"-f", "lavfi", "-i", "testsrc2=size=320x180:rate=1", "-vf", "scale=177:101", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-b:v", "4M")
+}
+
+// testColours compares a picture that ffmpeg makes in all colours, at some sizes.
+func testColours(t *testing.T, file string, width, height int, sizes [][2]int, args ...string) {
+	t.Helper()
 	for _, tt := range colours {
 		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "a.webm")
-			args := []string{"-f", "lavfi", "-i", "testsrc2=size=320x180:rate=1", "-frames:v", "1", "-vf", "scale=177:101", "-pix_fmt", "yuv420p", "-c:v", "libvpx-vp9", "-deadline", "realtime", "-b:v", "4M"}
-			ffmpegCommand(t, append(append(args, tt.tags...), path)...)
+			path := filepath.Join(t.TempDir(), file)
+			ffmpegCommand(t, slices.Concat(args, []string{"-frames:v", "1", "-pix_fmt", "yuv420p"}, tt.tags, []string{path})...)
 			img := first(t, path)
 			want := tt.want
-			want.Layout, want.Width, want.Height = pipeline.I420, 177, 101
+			want.Layout, want.Width, want.Height = pipeline.I420, width, height
 			if got := img.Format(); got != want {
 				t.Fatalf("got %+v, want %+v", got, want)
 			}
-			for _, size := range [][2]int{{177, 101}, {320, 182}} {
+			for _, size := range sizes {
 				compare(t, img, path, tt.scale, size[0], size[1])
 			}
 		})
