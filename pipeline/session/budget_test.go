@@ -10,21 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/reactorpipe/reactorpipe/pipeline"
 	"github.com/reactorpipe/reactorpipe/pipeline/config"
+	"github.com/reactorpipe/reactorpipe/pipeline/pipetest"
 )
-
-// setClock shows the time that a test sets.
-type setClock struct {
-	pipeline.Clock
-	now time.Time
-}
-
-func (c *setClock) Now() time.Time { return c.now }
 
 func TestBudgetOverTime(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "made", "p.main.sessions")
-	clock := &setClock{now: time.Unix(100_000, 0)}
+	clock := &pipetest.Clock{Time: time.Unix(100_000, 0)}
 	cfg := config.Budget{Sessions: 2, Per: config.Duration(time.Hour), File: file}
 	start := func() *budget { return newBudget(&cfg, clock, slog.New(slog.DiscardHandler)) }
 	b := start()
@@ -48,7 +40,7 @@ func TestBudgetOverTime(t *testing.T) {
 		}, "no more sessions may be made: budget: 2 in 1h0m0s are used up, the next is free in 1m0s"},
 	}
 	for _, s := range steps {
-		clock.now = clock.now.Add(s.after)
+		clock.Add(s.after)
 		if s.do != nil {
 			s.do()
 		}
@@ -77,7 +69,7 @@ func TestBudgetIsShortened(t *testing.T) {
 	if err := os.WriteFile(file, []byte(old.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := newBudget(&config.Budget{Sessions: 2, Per: config.Duration(time.Hour), File: file}, &setClock{now: now}, slog.New(slog.DiscardHandler))
+	b := newBudget(&config.Budget{Sessions: 2, Per: config.Duration(time.Hour), File: file}, &pipetest.Clock{Time: now}, slog.New(slog.DiscardHandler))
 	if err := b.take(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +91,7 @@ func TestBudgetWithoutAPlace(t *testing.T) {
 	var log bytes.Buffer
 	b := newBudget(
 		&config.Budget{Sessions: 2, Per: config.Duration(time.Hour), File: filepath.Join(file, "sessions")},
-		&setClock{now: time.Unix(100_000, 0)}, slog.New(slog.NewTextHandler(&log, nil)),
+		&pipetest.Clock{Time: time.Unix(100_000, 0)}, slog.New(slog.NewTextHandler(&log, nil)),
 	)
 	for i, want := range []bool{true, true, false} {
 		if err := b.take(); (err == nil) != want {
