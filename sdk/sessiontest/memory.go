@@ -30,6 +30,7 @@ type Memory struct {
 	mended chan struct{}     // nil while the path is whole
 	deaf   bool              // nothing of the data channels passes
 	dark   bool              // no packet passes, HTTP does
+	darkAt byte              // none does from the first on that begins with it
 }
 
 // The two hosts, and the URL's port.
@@ -146,11 +147,24 @@ func (m *Memory) CutPackets() {
 	m.dark = true
 }
 
-// The types of the DTLS records that hold the data channels, and of their end: the
-// first byte, which tells DTLS from STUN and SRTP too (RFC 7983).
+// CutPacketsAt is [Memory.CutPackets] from the first packet on that begins with a
+// DTLS record of a type, so that connecting comes to rest at one point. The server
+// opens the handshake with a [DTLSHandshake]; a [DTLSChangeCipherSpec] is the client's
+// last word in it.
+func (m *Memory) CutPacketsAt(record byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.darkAt = record
+}
+
+// The types of DTLS records (RFC 6347, 4.1; RFC 5246, 6.2.1): a packet's first byte,
+// which tells DTLS from STUN and SRTP too (RFC 7983).
 const (
-	dtlsAlert = 21
-	dtlsData  = 23
+	DTLSChangeCipherSpec = 20
+	DTLSHandshake        = 22
+
+	dtlsAlert = 21 // the end of the data channels
+	dtlsData  = 23 // what they carry
 )
 
 // passes says whether a packet arrives.
@@ -158,6 +172,9 @@ func (m *Memory) passes(c vnet.Chunk) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	data := c.UserData()
+	if len(data) > 0 && data[0] == m.darkAt && m.darkAt != 0 {
+		m.dark, m.darkAt = true, 0
+	}
 	channel := len(data) > 0 && (data[0] == dtlsAlert || data[0] == dtlsData)
 	return m.mended == nil && !m.dark && (!channel || !m.deaf)
 }
@@ -166,7 +183,7 @@ func (m *Memory) passes(c vnet.Chunk) bool {
 func (m *Memory) Mend() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.deaf, m.dark = false, false
+	m.deaf, m.dark, m.darkAt = false, false, 0
 	if m.mended != nil {
 		close(m.mended)
 		m.mended = nil
