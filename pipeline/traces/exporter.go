@@ -1,6 +1,6 @@
 // Package traces writes OpenTelemetry traces: a frame is a trace, the parts of its
-// way and the commands that it caused are spans. They go to an OTLP endpoint
-// over HTTP, as the standard variables OTEL_* say.
+// way and the commands that it caused are spans. They go to an OTLP endpoint,
+// as the standard variables OTEL_* say.
 package traces
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -72,7 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Exporter, error) {
 	otel.SetLogger(logr.FromSlogHandler(cfg.Log.Handler()))
 	// What it has against the variables has been said, in our words.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { cfg.Log.Debug("traces", "err", err) }))
-	client, err := otlptracehttp.New(ctx)
+	client, err := s.connect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("traces: %w", err)
 	}
@@ -93,6 +94,14 @@ func Open(ctx context.Context, cfg Config) (*Exporter, error) {
 	e.cancel = cancel
 	go e.run(sending)
 	return e, nil
+}
+
+// connect returns what sends, which reads the variables for itself.
+func (s *settings) connect(ctx context.Context) (sdk.SpanExporter, error) {
+	if s.grpc {
+		return otlptracegrpc.New(ctx)
+	}
+	return otlptracehttp.New(ctx)
 }
 
 // about says who writes. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say it

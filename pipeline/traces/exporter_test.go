@@ -8,6 +8,7 @@ import (
 	"io"
 	"log" //nolint:depguard // to see that nobody writes to it
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -210,18 +211,25 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// Traces go out in either form of OTLP over HTTP.
+// Traces go out in each form of OTLP, with the headers that the variables say.
 func TestProtocols(t *testing.T) {
-	for protocol, contentType := range map[string]string{"http/protobuf": "application/x-protobuf", "http/json": "application/json"} {
+	for protocol, contentType := range map[string]string{"http/protobuf": "application/x-protobuf", "http/json": "application/json", "grpc": "application/grpc"} {
 		t.Run(protocol, func(t *testing.T) {
 			receiver := tracestest.New(t)
+			if protocol == "grpc" {
+				receiver = tracestest.NewGRPC(t)
+			}
 			r := open(t, map[string]string{
 				"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.URL, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_TRACES_SAMPLER": "always_on",
+				"OTEL_EXPORTER_OTLP_HEADERS": "x-tenant=lab",
 			})
 			r.frame(3)
 			r.close()
-			if got := seqs(receiver.Traces()); !cmp.Equal(got, []string{"3"}) || receiver.Headers().Get("Content-Type") != contentType {
-				t.Errorf("got %v as %v", got, receiver.Headers())
+			if got := seqs(receiver.Traces()); !cmp.Equal(got, []string{"3"}) {
+				t.Errorf("got %v", got)
+			}
+			if h := receiver.Headers(); h.Get("Content-Type") != contentType || h.Get("X-Tenant") != "lab" {
+				t.Errorf("headers %v", h)
 			}
 		})
 	}
@@ -284,8 +292,18 @@ func TestOff(t *testing.T) {
 		},
 		{
 			"another protocol",
-			map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
-			`OTEL_EXPORTER_OTLP_PROTOCOL: must be http/protobuf or http/json, got \"grpc\": no traces are written`,
+			map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://localhost:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "thrift"},
+			`OTEL_EXPORTER_OTLP_PROTOCOL: must be grpc, http/protobuf or http/json, got \"thrift\": no traces are written`,
+		},
+		{
+			"no URL",
+			map[string]string{endpoint: "collector:4318"},
+			`OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL like http://collector:4318, got \"collector:4318\": no traces are written`,
+		},
+		{
+			"no URL, for gRPC",
+			map[string]string{endpoint: "10.0.0.5:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+			`OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL like http://collector:4317, got \"10.0.0.5:4317\": no traces are written`,
 		},
 	}
 	for _, tt := range tests {
@@ -358,6 +376,26 @@ func TestWhatIsNotTakenIsLostAndCounted(t *testing.T) {
 	}
 	if got := r.lost(); got != 3 {
 		t.Errorf("%v lost of three", got)
+	}
+}
+
+// The same over gRPC, where nobody listens.
+func TestACollectorThatIsNotThere(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + listener.Addr().String(), "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_SAMPLER": "always_on",
+		"OTEL_BSP_EXPORT_TIMEOUT": "200",
+	})
+	r.frame(0)
+	r.close()
+	if got := r.lost(); got != 1 || strings.Count(r.log.String(), "traces not delivered") != 1 {
+		t.Errorf("%v lost, said %q", got, r.log.String())
 	}
 }
 

@@ -2,6 +2,7 @@ package traces
 
 import (
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +23,8 @@ func (v Variables) get(names ...string) string {
 // settings are what the variables say that OpenTelemetry's own packages do not
 // read.
 type settings struct {
-	on bool
+	on   bool
+	grpc bool // else over HTTP
 	// share of the frames that are written whatever happens to them, 0 to 1.
 	share float64
 	// queue is how many traces wait while others are on their way.
@@ -50,7 +52,7 @@ func (v Variables) read() (s settings, complaints []error) {
 	return s, complaints
 }
 
-// readExporter says whether traces go out as OTLP over HTTP, which is all there is.
+// readExporter says whether traces go out, and by what protocol.
 func (v Variables) readExporter(s *settings) (complaints []error) {
 	complain := func(format string, args ...any) {
 		complaints = append(complaints, fmt.Errorf(format+": no traces are written", args...))
@@ -65,10 +67,25 @@ func (v Variables) readExporter(s *settings) (complaints []error) {
 	}
 	switch protocol := v.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
 	case "", "http/protobuf", "http/json":
+	case "grpc":
+		s.grpc = true
 	default:
-		complain("OTEL_EXPORTER_OTLP_PROTOCOL: must be http/protobuf or http/json, got %q", protocol)
+		complain("OTEL_EXPORTER_OTLP_PROTOCOL: must be grpc, http/protobuf or http/json, got %q", protocol)
+	}
+	// OpenTelemetry's packages take host:port for a scheme and say nothing.
+	endpoint := v.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		complain("OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL like http://collector:%d, got %q", s.usualPort(), endpoint)
 	}
 	return complaints
+}
+
+// usualPort is the one of most collectors.
+func (s *settings) usualPort() int {
+	if s.grpc {
+		return 4317
+	}
+	return 4318
 }
 
 func (v Variables) readSampler(s *settings) (complaints []error) {

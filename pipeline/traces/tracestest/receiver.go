@@ -1,11 +1,13 @@
-// Package tracestest is the other side of package traces: an OTLP receiver over
-// HTTP, for tests.
+// Package tracestest is the other side of package traces: an OTLP receiver, over
+// HTTP or gRPC, for tests.
 package tracestest
 
 import (
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,14 +18,16 @@ import (
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
 
 // Receiver takes traces.
 type Receiver struct {
-	*httptest.Server
-	t testing.TB
+	URL string
+	t   testing.TB
 
 	mu       sync.Mutex // guards what follows
 	spans    []Span
@@ -37,15 +41,55 @@ type Span struct {
 	Attrs map[string]string
 }
 
-// New returns a receiver that ends with the test.
+// New returns a receiver over HTTP that ends with the test.
 func New(t testing.TB) *Receiver {
 	t.Helper()
 	r := &Receiver{t: t}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/traces", r.take)
-	r.Server = httptest.NewServer(mux)
-	t.Cleanup(r.Close)
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	r.URL = srv.URL
 	return r
+}
+
+// NewGRPC returns one over gRPC, which asks for no TLS.
+func NewGRPC(t testing.TB) *Receiver {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Receiver{t: t, URL: "http://" + listener.Addr().String()}
+	srv := grpc.NewServer()
+	collector.RegisterTraceServiceServer(srv, service{Receiver: r})
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(listener) }()
+	t.Cleanup(func() {
+		srv.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// service is a Receiver's gRPC side.
+type service struct {
+	collector.UnimplementedTraceServiceServer
+	*Receiver
+}
+
+func (s service) Export(ctx context.Context, in *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	headers := make(http.Header)
+	sent, _ := metadata.FromIncomingContext(ctx)
+	for name, values := range sent {
+		for _, v := range values {
+			headers.Add(name, v)
+		}
+	}
+	s.keep(in, headers)
+	return &collector.ExportTraceServiceResponse{}, nil
 }
 
 func (r *Receiver) take(w http.ResponseWriter, q *http.Request) {
@@ -60,8 +104,17 @@ func (r *Receiver) take(w http.ResponseWriter, q *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	r.keep(&in, q.Header)
+	w.Header().Set("Content-Type", as)
+	if as == asJSON {
+		_, _ = io.WriteString(w, "{}") // the client may be gone; no bytes are protobuf's empty answer
+	}
+}
+
+func (r *Receiver) keep(in *collector.ExportTraceServiceRequest, headers http.Header) {
 	r.mu.Lock()
-	r.headers = q.Header
+	defer r.mu.Unlock()
+	r.headers = headers
 	for _, of := range in.GetResourceSpans() {
 		r.resource = texts(of.GetResource().GetAttributes())
 		for _, scope := range of.GetScopeSpans() {
@@ -69,11 +122,6 @@ func (r *Receiver) take(w http.ResponseWriter, q *http.Request) {
 				r.spans = append(r.spans, Span{s, texts(s.GetAttributes())})
 			}
 		}
-	}
-	r.mu.Unlock()
-	w.Header().Set("Content-Type", as)
-	if as == asJSON {
-		_, _ = io.WriteString(w, "{}") // the client may be gone; no bytes are protobuf's empty answer
 	}
 }
 
