@@ -37,8 +37,11 @@ type FileRef struct {
 // Command sends a command and waits for its reply, at most 10 s. A refusal, be
 // it the reply or a command_error message of the model, matches [ErrRefused].
 // After [ErrTimeout] and [ErrDisconnected] the command may have been carried out;
-// after [ErrNotReady] it was not sent.
+// after [ErrNotReady], and where ctx was over before the call, it was not sent.
 func (s *Session) Command(ctx context.Context, name string, args map[string]any) (Reply, error) {
+	if ctx.Err() != nil {
+		return Reply{}, interrupted(ctx, componentGPU, commandOp(name))
+	}
 	call, err := s.send(name, args)
 	if err != nil {
 		return Reply{}, err
@@ -63,8 +66,10 @@ func (s *Session) Post(name string, args map[string]any, done func(Reply, error)
 	}()
 }
 
+func commandOp(name string) string { return "command " + name }
+
 func (s *Session) send(name string, args map[string]any) (*commandCall, error) {
-	op := "command " + name
+	op := commandOp(name)
 	if err := s.check(op, name, args); err != nil {
 		return nil, err
 	}

@@ -517,8 +517,12 @@ func (c *conn) request(ctx context.Context, op string, m *wire.ControlClientMess
 	return a.control, err
 }
 
-// roundTrip sends a request, which bears the id, and waits for its answer.
+// roundTrip sends a request, which bears the id, and waits for its answer. For who
+// has given up already nothing is sent.
 func (c *conn) roundTrip(ctx context.Context, op, id string, m wire.ClientMessage, patience time.Duration) (answer, error) {
+	if ctx.Err() != nil {
+		return answer{}, interrupted(ctx, componentGPU, op)
+	}
 	reply := c.calls.request(id, op)
 	defer c.calls.drop(id)
 	if err := c.write(op, m); err != nil {

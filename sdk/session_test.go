@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -220,6 +221,23 @@ func TestSession(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// TestCommandOfWhoHasGivenUp: it is not sent.
+func TestCommandOfWhoHasGivenUp(t *testing.T) {
+	var obeyed atomic.Int32
+	m := lamp()
+	m.Commands = append(m.Commands, sessiontest.Command{Name: "count", Handle: func(context.Context, *sessiontest.Call) (*sessiontest.Message, error) {
+		obeyed.Add(1)
+		return nil, nil
+	}})
+	s := connect(t, sessiontest.New(t, m), sdk.Config{})
+	if _, err := s.Command(over(), "count", nil); message(err) != "command count: [ABORTED] canceled" || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := s.Command(within(t), "count", nil); err != nil || obeyed.Load() != 1 {
+		t.Errorf("obeyed %d times, %v", obeyed.Load(), err)
+	}
 }
 
 func TestCommand(t *testing.T) {

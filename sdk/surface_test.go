@@ -257,9 +257,16 @@ func TestStepped(t *testing.T) {
 		}
 	})
 
-	t.Run("the caller gives up", func(t *testing.T) {
+	t.Run("the caller has given up", func(t *testing.T) {
+		before, err := s.Step(within(t), sdk.StepRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if _, err := s.Step(over(), sdk.StepRequest{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
+		}
+		if after, err := s.Step(within(t), sdk.StepRequest{}); err != nil || after.Step != before.Step+1 {
+			t.Errorf("step %d after step %d, %v", after.Step, before.Step, err)
 		}
 	})
 
