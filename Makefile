@@ -37,8 +37,8 @@ test: setup ## every test
 	@$(env) go test -timeout 30m $(ARGS)
 
 # A program under the detector would else sleep a second before it exits, and some tests start hundreds.
-race: setup ## every test under the race detector, frames checked
-	@$(env) GORACE="atexit_sleep_ms=20 $${GORACE:-}" GOFLAGS="$$GOFLAGS,framecheck" go test -race -timeout 30m $(ARGS)
+race: setup ## every test under the race detector, frames and Mats checked
+	@$(env) GORACE="atexit_sleep_ms=20 $${GORACE:-}" GOFLAGS="$$GOFLAGS,framecheck,matprofile" go test -race -timeout 30m $(ARGS)
 
 fuzz: setup ## every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)

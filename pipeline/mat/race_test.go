@@ -1,4 +1,4 @@
-//go:build race || framecheck
+//go:build race || framecheck || matprofile
 
 package mat_test
 

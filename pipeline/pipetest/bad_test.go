@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"unsafe"
@@ -63,6 +64,14 @@ func victims() map[string]struct {
 			_ = kept
 			return nil
 		}, "pictures were not closed"},
+		"keeps a Mat": {reads, func(context.Context, *pipeline.Frame) error {
+			profile := pprof.Lookup(matProfile)
+			if profile == nil { // gocv is not in this program
+				profile = pprof.NewProfile(matProfile)
+			}
+			profile.Add(new(int), 1)
+			return nil
+		}, "Mats not closed: 1, made by github.com/reactorpipe/reactorpipe/pipeline/pipetest.victims.func"},
 		"changes the order": {reads, func(_ context.Context, f *pipeline.Frame) error {
 			f.Seq++
 			return nil

@@ -15,7 +15,8 @@ import (
 //   - it lives through pictures of 1×1 and of odd sizes, through a change of
 //     size, breaks, a cancelled context and messages;
 //   - a kind that declares NoRead does not touch pixels;
-//   - it keeps no picture once it is closed;
+//   - it keeps no picture once it is closed; in a build with gocv's tag matprofile,
+//     no Mat that it made either;
 //   - one of a kind that says Encoded is a pipeline.UnitSink, lives through units
 //     that do not begin with a keyframe and through breaks, and keeps no unit's
 //     data.
@@ -64,10 +65,7 @@ func (s asStage) Reset(why pipeline.Reason) {
 func newSink(t *testing.T, c Case) *writer {
 	t.Helper()
 	kind := c.sinkType(t)
-	w := &writer{runner: runner{c: c, watch: new(watch)}}
-	if c.Live != nil {
-		w.before = c.Live()
-	}
+	w := &writer{runner: runner{c: c, watch: new(watch), before: c.held()}}
 	cfg := c.config(t, kind.Type)
 	w.pixels = pixels(kind.Pixels, cfg)
 	sink, err := kind.Build(c.env(t), cfg)
