@@ -99,18 +99,8 @@ func planarBytes(f *pipeline.Frame, layout pipeline.Layout) (out []byte, err err
 		return nil, err
 	}
 	all := unsafe.Slice((*byte)(b.p), stride*(to.Height+half))
-	out = appendRows(out, all, stride, to.Width, to.Height)
-	chroma := all[stride*to.Height:]
-	if layout == pipeline.NV12 {
-		return appendRows(out, chroma, stride, stride, half), nil
+	for y := range to.Height {
+		out = append(out, all[y*stride:][:to.Width]...)
 	}
-	out = appendRows(out, chroma, stride/2, stride/2, half)
-	return appendRows(out, chroma[stride/2*half:], stride/2, stride/2, half), nil
-}
-
-func appendRows(out, from []byte, stride, width, height int) []byte {
-	for y := range height {
-		out = append(out, from[y*stride:][:width]...)
-	}
-	return out
+	return append(out, all[stride*to.Height:]...), nil // the colours' rows have no gaps
 }

@@ -1,6 +1,7 @@
 package mat_test
 
 import (
+	"bytes"
 	"image"
 	"slices"
 	"testing"
@@ -112,6 +113,45 @@ func TestClone(t *testing.T) {
 	if got := at(b.(*mat.Image).Mat(), 2, 4); got != [3]byte{0, 0, 255} {
 		t.Errorf("the clone shows %v, want red", got)
 	}
+}
+
+// A smaller picture is the average of what it shows, not a choice of it: one column
+// in four is white.
+func TestSmallerIsTheAverage(t *testing.T) {
+	m := gocv.NewMatWithSizeFromScalar(gocv.NewScalar(0, 0, 0, 0), 16, 64, gocv.MatTypeCV8U)
+	defer m.Close()
+	for y := range m.Rows() {
+		for x := 0; x < m.Cols(); x += 4 {
+			m.SetUCharAt(y, x, 200)
+		}
+	}
+	img, err := mat.From(&m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer img.Close()
+	got := make([]byte, 16*4)
+	if err := img.ConvertTo(unsafe.Pointer(&got[0]), 16, pipeline.Format{Layout: pipeline.Gray8, Width: 16, Height: 4}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(bytes.Repeat([]byte{50}, len(got)), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUseAfterClose(t *testing.T) {
+	img := red(t, image.Pt(4, 4))
+	kept := img.Mat()
+	img.Close()
+	if !kept.Closed() && !kept.Empty() {
+		t.Error("a Mat still shows the picture's memory")
+	}
+	defer func() {
+		if p := recover(); p != "mat: picture used after its release" {
+			t.Errorf("got %v", p)
+		}
+	}()
+	img.Mat()
 }
 
 func red(t *testing.T, size image.Point) *mat.Image {
