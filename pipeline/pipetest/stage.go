@@ -39,7 +39,9 @@ func Stage(t *testing.T, c Case) {
 	t.Run("cancelled context", func(t *testing.T) { stageCancelled(t, c) })
 	t.Run("no pixels", func(t *testing.T) { stageNoPixels(t, c) })
 	t.Run("declared access", func(t *testing.T) { stageAccess(t, c) })
-	t.Run("side by side", func(t *testing.T) { stageSideBySide(t, c) })
+	if c.stageType(t).Stateless {
+		t.Run("side by side", func(t *testing.T) { stageSideBySide(t, c) })
+	}
 }
 
 // runner is a stage and what a check has to know about it.
@@ -328,9 +330,6 @@ func stageAccess(t *testing.T, c Case) {
 
 // stageSideBySide runs instances of a stateless kind at once, on shared frames.
 func stageSideBySide(t *testing.T, c Case) {
-	if !c.stageType(t).Stateless {
-		t.Skip("the kind does not say that it is stateless")
-	}
 	first, second := newStage(t, c), newStage(t, c)
 	second.watch = first.watch
 	second.before = first.before
