@@ -74,7 +74,7 @@ func (h *hooks) end() {
 }
 
 // sessionReady calls the part between two frames.
-func (h *hooks) sessionReady(ctx context.Context) (err error) {
+func (h *hooks) sessionReady(ctx context.Context) error {
 	if h.user == nil {
 		return nil
 	}
@@ -84,8 +84,13 @@ func (h *hooks) sessionReady(ctx context.Context) (err error) {
 		return ctx.Err()
 	}
 	defer h.end()
+	return compare(ctx, h.user)
+}
+
+// compare has a node compare itself with its session.
+func compare(ctx context.Context, u pipeline.SessionUser) (err error) {
 	defer recovered(&err)
-	return h.user.SessionReady(ctx)
+	return u.SessionReady(ctx)
 }
 
 // panicError is a panic of a stage or sink.

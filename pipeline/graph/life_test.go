@@ -236,6 +236,55 @@ func TestSessionReadyNamesWhoObjects(t *testing.T) {
 	}
 }
 
+// fragile panics where it is asked about its session, and cannot be closed.
+type fragile struct{ *feed }
+
+func (fragile) SessionReady(context.Context) error { panic("ouch") }
+func (fragile) Close() error                       { return errors.New("the device is gone") }
+
+// TestSessionReadyThatPanics harms nobody else, and is named.
+func TestSessionReadyThatPanics(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		add  func(*rig)
+		want string
+	}{
+		{"source", func(r *rig) {
+			r.addSource("broken", false, fragile{&feed{rig: r, frames: 1}})
+			r.spec.Sources[1].Session = "main"
+		}, `p.yaml:0: source "broken": panic: ouch`},
+		{"stage", func(r *rig) {
+			r.stageOf("broken", "cam", func(pipeline.Env) pipeline.Stage {
+				return struct {
+					pipeline.StageFunc
+					fragile
+				}{func(context.Context, *pipeline.Frame) error { return nil }, fragile{}}
+			}, func(s *config.Stage) { s.Session = "main" })
+		}, `p.yaml:7: stage "broken": panic: ouch`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, 1)
+			r.source("cam", 1)
+			tt.add(r)
+			g := r.build()
+			defer g.Close()
+			if err := g.SessionReady(t.Context(), "main"); err == nil || err.Error() != tt.want {
+				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+		})
+	}
+}
+
+// TestASourceThatCannotBeClosed is said at the end of the run.
+func TestASourceThatCannotBeClosed(t *testing.T) {
+	r := newRig(t, 1)
+	r.addSource("cam", false, fragile{&feed{rig: r, frames: 1}})
+	r.collect("out", "cam")
+	if err := r.build().Run(t.Context()); err == nil || !strings.Contains(err.Error(), "the device is gone") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTheEndOfTheContextDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 2)
