@@ -24,6 +24,7 @@ type dial struct {
 	Level   int `live:"true"`
 	Size    int
 	Caption expr.Template
+	If      *expr.Program
 }
 
 // tuned is a stage with a dial, which it sets on every frame.
@@ -177,6 +178,45 @@ func TestAnotherFieldBuildsTheNodeAnew(t *testing.T) {
 			t.Errorf("frames got lost though none came during the hold (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// TestExpressionsAreComparedByTheirText: a file that is read again has compiled them
+// anew.
+func TestExpressionsAreComparedByTheirText(t *testing.T) {
+	scope := &expr.Scope{}
+	read := func(condition, caption string) *dial {
+		template, err := expr.ParseTemplate(caption)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := template.Check(scope); err != nil {
+			t.Fatal(err)
+		}
+		return &dial{If: when(t, condition, scope), Caption: template}
+	}
+	for _, tt := range []struct {
+		name, condition, caption string
+		want                     graph.Changes
+	}{
+		{"the same", "frame.seq > 3", "frame {{ frame.seq }}", graph.Changes{Kept: []string{"look", "out"}}},
+		{"another condition", "frame.seq > 4", "frame {{ frame.seq }}", graph.Changes{Kept: []string{"out"}, Rebuilt: []string{"look"}}},
+		{"another template", "frame.seq > 3", "frame {{ frame.seq + 1 }}", graph.Changes{Kept: []string{"out"}, Rebuilt: []string{"look"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, 2)
+				r.camera("cam", 0)
+				r.tune("look", "cam", *read("frame.seq > 3", "frame {{ frame.seq }}"))
+				r.collect("out", "look")
+				g := r.begin(t)
+				did := g.reload(t, r.version(func(s *config.Spec) { s.Stages[0].Config = read(tt.condition, tt.caption) }))
+				if diff := cmp.Diff(tt.want, did); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+				g.end(t)
+			})
+		})
+	}
 }
 
 func TestNodesAreAddedRemovedAndMoved(t *testing.T) {
