@@ -232,6 +232,50 @@ func TestSIGHUPIsHarmless(t *testing.T) {
 	}
 }
 
+// A line more at the top of a file with everything in it changes nothing.
+func TestAFileThatOnlyMovesIsKept(t *testing.T) {
+	t.Parallel()
+	f := newFile(t, "p.yaml", `
+name: p
+session:
+  sim: {width: 320, height: 240}
+  start: [{command: set_prompt, data: {prompt: "a street"}}]
+  stop: [{command: reset}]
+  stall_after: 1m
+  on_stall: [{command: reset}]
+  renew: {before: 10s, again: [set_prompt]}
+  budget: {sessions: 5, per: 1h}
+sources:
+  cam: {track: main_video}
+  state: {message: state}
+stages:
+- {name: move, type: motion, from: cam}
+- {name: boxes, type: overlay, from: cam, with: [move], config: {caption: "frame {{ frame.seq }}"}}
+sinks:
+- name: steer
+  type: command
+  from: boxes
+  when: len(move.detections) > 99
+  edge: rise
+  config: {command: set_image, data: {image: {frame: "crop(move.detections[0])"}}}
+- {name: back, type: publish, from: boxes, config: {track: source, fps: 15, user_data: "{{ frame.seq }}"}}
+- {name: page, type: preview, from: boxes, config: {addr: "127.0.0.1:0"}}
+- {name: lines, type: jsonl, from: boxes, config: {path: DIR/l.jsonl}}
+`, "")
+	v := &invocation{hangups: make(chan os.Signal, 1)}
+	stop := v.start(t, "run", f.path)
+	f.moreLines(t, v, 3)
+	f.save(t, "name: p\n", "# a line more\nname: p\n")
+	v.hangups <- syscall.SIGHUP
+	v.err.waitFor(t, "eloaded")
+	if said := v.logged("msg=reloaded.*"); len(said) != 1 || said[0] != "msg=reloaded kept=6 adjusted=[] rebuilt=[] added=[] removed=[]" {
+		t.Errorf("got %q in\n%s", said, v.err.String())
+	}
+	if code := stop(); code != exitDone {
+		t.Errorf("exit %d:\n%s", code, v.err.String())
+	}
+}
+
 // Where a simulator listens is the line's to know: the file stays as it was
 // read, also for those who compare it with another version meanwhile.
 func TestSIGHUPWhileASimulatorStarts(t *testing.T) {

@@ -62,9 +62,11 @@ func Compatible(before, after *config.Spec) error {
 func sameSession(a, b config.Session) bool {
 	for _, s := range []*config.Session{&a, &b} {
 		s.Line = 0
-		s.Start = slices.Clone(s.Start)
-		for i := range s.Start {
-			s.Start[i].Line = 0
+		for _, commands := range []*[]config.SessionCommand{&s.Start, &s.Stop, &s.OnStall} {
+			*commands = slices.Clone(*commands)
+			for i := range *commands {
+				(*commands)[i].Line = 0
+			}
 		}
 	}
 	return alike(reflect.ValueOf(a), reflect.ValueOf(b))
