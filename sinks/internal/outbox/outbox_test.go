@@ -323,6 +323,44 @@ func TestOutboxOverflows(t *testing.T) {
 	})
 }
 
+// TestOutboxOnAFullDisk: that it is full is said once, and so is that it has room again.
+func TestOutboxOnAFullDisk(t *testing.T) {
+	dir := smallDisk(t, "1m")
+	log := new(bytes.Buffer)
+	env, counts := testEnv(log)
+	p := &peer{script: []func(int) (int, error){later(time.Hour)}}
+	o, err := Open(env, Config{Path: filepath.Join(dir, "buffer"), Size: smallest}, 1, p.deliver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func() {
+		t.Helper()
+		if err := o.Put(t.Context(), "", make([]byte, 10_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put()
+	other := fill(t, dir)
+	put()
+	put()
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	put()
+	put()
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for message, want := range map[string]int{"cannot buffer on the disk": 1, "buffering on the disk again": 1, "no space left on device": 1} {
+		if got := strings.Count(log.String(), message); got != want {
+			t.Errorf("%q is logged %d times, want %d:\n%s", message, got, want, log)
+		}
+	}
+	if got := counts.All(); got["overflowed_total"] != 0 {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestOutboxFolder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

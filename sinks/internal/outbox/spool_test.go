@@ -185,9 +185,37 @@ func TestSpoolKeepsTheNewest(t *testing.T) {
 	}
 }
 
-func TestSpoolOnAFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+// What can be read no more is left out and counted, and what comes after it is sent.
+func TestSpoolThatGoesBad(t *testing.T) {
+	s := openTest(t, t.TempDir(), 1<<20)
+	put(t, s, "a", "b", "c")
+	if _, err := s.segments[0].file.WriteAt([]byte("x"), headerSize+int64(len("a"))+headerSize); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(all(s), []string{"a"}); diff != "" {
+		t.Error(diff)
+	}
+	s.ack(1)
+	put(t, s, "d", "e")
+	if first, records, lost := s.peek(10, 100); lost != 4 || first != 5 || len(records) != 0 {
+		t.Errorf("%q from %d, %d lost; want none from 5, and four lost", records, first, lost)
+	}
+	put(t, s, "f", "g")
+	if first, _, lost := s.peek(10, 100); first != 5 || lost != 0 {
+		t.Errorf("from %d, %d lost again", first, lost)
+	}
+	dir := s.dir
+	closeTest(t, s)
+	if diff := cmp.Diff(all(openTest(t, dir, 1<<20)), []string{"f", "g"}); diff != "" {
+		t.Errorf("in the next run: %s", diff)
+	}
+}
+
+// smallDisk mounts one.
+func smallDisk(t *testing.T, size string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		t.Skipf("no small disk can be mounted here (%v): a full one is not tried", err)
 	}
 	t.Cleanup(func() {
@@ -195,12 +223,57 @@ func TestSpoolOnAFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	s := openTest(t, filepath.Join(dir, "buffer"), 10<<20)
-	other := filepath.Join(dir, "other")
-	put(t, s, "0")
-	if err := os.WriteFile(other, make([]byte, 64<<10), 0o600); !errors.Is(err, unix.ENOSPC) {
+	return dir
+}
+
+// fill leaves no room on a disk, until the file is removed.
+func fill(t *testing.T, dir string) (file string) {
+	t.Helper()
+	file = filepath.Join(dir, "other")
+	if err := os.WriteFile(file, make([]byte, 8<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
 		t.Fatal(err)
 	}
+	return file
+}
+
+// What was kept in memory while the disk was full finds room on it within the bound,
+// at the cost of the oldest.
+func TestSpoolBoundAfterAFullDisk(t *testing.T) {
+	const size, record = 200 << 10, 1000
+	dir := smallDisk(t, "1m")
+	s := openTest(t, filepath.Join(dir, "buffer"), size)
+	n := 0
+	body := func() []byte { n++; return fmt.Appendf(nil, "%0*d", record, n-1) }
+	for range 100 {
+		put(t, s, string(body()))
+	}
+	other := fill(t, dir)
+	for range 150 {
+		if lost, err := s.put(body()); lost > 0 {
+			t.Fatalf("%d lost, %v", lost, err)
+		}
+	}
+	if len(s.memory) < 100 {
+		t.Fatalf("%d in memory: the disk was not full", len(s.memory))
+	}
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	lost, err := s.flush()
+	if err != nil || len(s.memory) > 0 || s.bytes > size {
+		t.Errorf("%d in memory and %d bytes of %d on the disk: %v", len(s.memory), s.bytes, size, err)
+	}
+	got := all(s)
+	if uint64(len(got))+lost != uint64(n) || lost == 0 || got[0] != fmt.Sprintf("%0*d", record, lost) {
+		t.Errorf("%d are there and %d lost of %d", len(got), lost, n)
+	}
+}
+
+func TestSpoolOnAFullDisk(t *testing.T) {
+	dir := smallDisk(t, "64k")
+	s := openTest(t, filepath.Join(dir, "buffer"), 10<<20)
+	put(t, s, "0")
+	other := fill(t, dir)
 	record := bytes.Repeat([]byte("x"), 10_000)
 	inMemory, lost := 0, uint64(0)
 	for range 500 {
