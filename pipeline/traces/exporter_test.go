@@ -235,6 +235,20 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
+// gRPC has targets that are not of the web.
+func TestTargetsOfGRPC(t *testing.T) {
+	receiver := tracestest.NewGRPC(t)
+	r := open(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": strings.Replace(receiver.URL, "http://127.0.0.1", "localhost", 1), "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+		"OTEL_EXPORTER_OTLP_INSECURE": "true", "OTEL_TRACES_SAMPLER": "always_on",
+	})
+	r.frame(3)
+	r.close()
+	if got := seqs(receiver.Traces()); !cmp.Equal(got, []string{"3"}) {
+		t.Errorf("got %v, said %s", got, r.log.String())
+	}
+}
+
 func TestShare(t *testing.T) {
 	const frames = 2000
 	for _, tt := range []struct {
@@ -283,7 +297,7 @@ func TestOff(t *testing.T) {
 		{"nothing set", nil, ""},
 		{"empty", map[string]string{endpoint: " "}, ""},
 		{"disabled", map[string]string{endpoint: "http://localhost:4318", "OTEL_SDK_DISABLED": "true"}, ""},
-		{"no exporter", map[string]string{endpoint: "http://localhost:4318", "OTEL_TRACES_EXPORTER": "none"}, ""},
+		{"no exporter", map[string]string{endpoint: "collector:4318", "OTEL_TRACES_EXPORTER": "none"}, ""},
 		{"always off", map[string]string{endpoint: "http://localhost:4318", "OTEL_TRACES_SAMPLER": "always_off"}, ""},
 		{
 			"another exporter",
@@ -299,6 +313,11 @@ func TestOff(t *testing.T) {
 			"no URL",
 			map[string]string{endpoint: "collector:4318"},
 			`OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL like http://collector:4318, got \"collector:4318\": no traces are written`,
+		},
+		{
+			"no URL, for traces alone",
+			map[string]string{endpoint: "http://localhost:4318", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "localhost"},
+			`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: must be a URL like http://collector:4318, got \"localhost\": no traces are written`,
 		},
 		{
 			"no URL, for gRPC",

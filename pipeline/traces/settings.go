@@ -11,13 +11,19 @@ import (
 // Variables are where OpenTelemetry's settings come from: the environment.
 type Variables func(name string) (value string, set bool)
 
-func (v Variables) get(names ...string) string {
+// find returns the first of the variables that says something, by its name.
+func (v Variables) find(names ...string) (name, value string) {
 	for _, name := range names {
 		if value, _ := v(name); strings.TrimSpace(value) != "" {
-			return strings.TrimSpace(value)
+			return name, strings.TrimSpace(value)
 		}
 	}
-	return ""
+	return "", ""
+}
+
+func (v Variables) get(names ...string) string {
+	_, value := v.find(names...)
+	return value
 }
 
 // settings are what the variables say that OpenTelemetry's own packages do not
@@ -62,30 +68,34 @@ func (v Variables) readExporter(s *settings) (complaints []error) {
 	case "", "otlp":
 	case "none":
 		s.on = false
+		return nil
 	default:
 		complain("OTEL_TRACES_EXPORTER: must be otlp or none, got %q", exporter)
 	}
-	switch protocol := v.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
+	switch name, protocol := v.find("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
 	case "", "http/protobuf", "http/json":
 	case "grpc":
 		s.grpc = true
 	default:
-		complain("OTEL_EXPORTER_OTLP_PROTOCOL: must be grpc, http/protobuf or http/json, got %q", protocol)
+		complain("%s: must be grpc, http/protobuf or http/json, got %q", name, protocol)
 	}
-	// OpenTelemetry's packages take host:port for a scheme and say nothing.
-	endpoint := v.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		complain("OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL like http://collector:%d, got %q", s.usualPort(), endpoint)
+	name, endpoint := v.find("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+	if like, ok := s.reads(endpoint); !ok {
+		complain("%s: must be a URL like %s, got %q", name, like, endpoint)
 	}
 	return complaints
 }
 
-// usualPort is the one of most collectors.
-func (s *settings) usualPort() int {
+// reads says whether the exporter makes what is meant of an endpoint, and what it
+// would be like: what has no host, as they see it, all of OpenTelemetry's take for
+// localhost without a word. For gRPC that is only what is no URL at all, such as
+// 10.0.0.5:4317; host:port and unix:///path are its own targets.
+func (s *settings) reads(endpoint string) (like string, ok bool) {
+	u, err := url.Parse(endpoint)
 	if s.grpc {
-		return 4317
+		return "http://collector:4317", err == nil
 	}
-	return 4318
+	return "http://collector:4318", err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 func (v Variables) readSampler(s *settings) (complaints []error) {
