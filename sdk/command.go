@@ -37,7 +37,8 @@ type FileRef struct {
 // Command sends a command and waits for its reply, at most 10 s. A refusal, be
 // it the reply or a command_error message of the model, matches [ErrRefused].
 // After [ErrTimeout] and [ErrDisconnected] the command may have been carried out;
-// after [ErrNotReady], and where ctx was over before the call, it was not sent.
+// after [ErrNotReady] it was not sent, and neither is one whose ctx is over before
+// the call.
 func (s *Session) Command(ctx context.Context, name string, args map[string]any) (Reply, error) {
 	if ctx.Err() != nil {
 		return Reply{}, interrupted(ctx, componentGPU, commandOp(name))

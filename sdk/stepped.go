@@ -124,7 +124,7 @@ func (r StepResult) Output(track string) (StepOutput, bool) {
 // Step runs one step of a stepped session and waits for its result. Steps run
 // one after the other, in the order of the calls. One that did not run is an
 // error, [Error.Entry] names the part at fault; after [ErrTimeout] and
-// [ErrDisconnected] it may have run.
+// [ErrDisconnected] it may have run. One whose ctx is over before the call does not.
 func (s *Session) Step(ctx context.Context, step StepRequest) (StepResult, error) {
 	if s.cfg.Generation != Stepped {
 		return StepResult{}, gpuErrorf(CodeInvalidState, opStep, "the session is streamed, not stepped")

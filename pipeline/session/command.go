@@ -12,10 +12,13 @@ import (
 
 // Command uploads the files among args, checks and sends a command, waits for
 // what comes of it, and enters it in the ledger, unless it was never sent because
-// the session is not ready or the command would be one too many in too short a
-// time. One whose reply was lost with the connection has failed, for it may have
+// ctx is over, the session is not ready, or the command would be one too many in too
+// short a time. One whose reply was lost with the connection has failed, for it may have
 // been carried out. One that a frame caused may be held back as part of a circle.
 func (s *Session) Command(ctx context.Context, name string, args map[string]any) (pipeline.Reply, error) {
+	if ctx.Err() != nil {
+		return pipeline.Reply{}, context.Cause(ctx)
+	}
 	l, err := s.ready()
 	if err != nil {
 		return pipeline.Reply{}, err

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,13 @@ func (s *Session) moment(ctx context.Context, l *life, name string, commands []c
 	return nil
 }
 
+// patience is how long a command of the session's own may take: as long as a server
+// is waited for, and where none is, as long as a reply.
+func (s *Session) patience() time.Duration { return cmp.Or(s.cfg.Spec.Wait, replyTime) }
+
+// replyTime is how long package sdk waits for the reply to a command.
+const replyTime = 10 * time.Second
+
 func (s *Session) scripted(ctx context.Context, l *life, c config.SessionCommand) error {
 	args, err := arguments(c)
 	if err != nil {
@@ -79,7 +87,7 @@ func (s *Session) scripted(ctx context.Context, l *life, c config.SessionCommand
 	if err := l.check(c.Command, args); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Spec.Wait)
+	ctx, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
 	said := s.await(ctx, l, c.Wait)
 	if _, err := s.send(ctx, l, c.Command, args); err != nil {
@@ -116,7 +124,7 @@ func (s *Session) await(ctx context.Context, l *life, messageType string) func()
 		}
 		switch err := ctx.Err(); {
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("the model did not say %q within %s", messageType, s.cfg.Spec.Wait)
+			return fmt.Errorf("the model did not say %q within %s", messageType, s.patience())
 		case err != nil:
 			return err
 		}

@@ -461,6 +461,32 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// TestStartWithoutWaiting: who does not wait for a server waits for replies.
+func TestStartWithoutWaiting(t *testing.T) {
+	t.Parallel()
+	spec := local(sessiontest.New(t, lamp()).URL())
+	spec.Wait = 0
+	spec.Start = []config.SessionCommand{{Command: "set_brightness", Data: value(t, map[string]any{"brightness": 0.5}), Wait: "brightness_set"}}
+	if err := open(t, spec).Start(within(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCommandOfWhoHasGivenUp: it is not sent, and not in the ledger.
+func TestCommandOfWhoHasGivenUp(t *testing.T) {
+	t.Parallel()
+	s := open(t, local(sessiontest.New(t, lamp()).URL()))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	gone := errors.New("gone")
+	cancel(gone)
+	if _, err := s.Command(ctx, "reset", nil); !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+	if records, _ := s.Commands(0); len(records) != 0 {
+		t.Errorf("ledger: %v", records)
+	}
+}
+
 func TestStartIsInterrupted(t *testing.T) {
 	t.Parallel()
 	srv := sessiontest.New(t, lamp())

@@ -85,7 +85,7 @@ func (s *Session) again(ctx context.Context, l *life, set setting) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.Spec.Wait, fmt.Errorf("no reply within %s", s.cfg.Spec.Wait))
+	ctx, cancel := context.WithTimeoutCause(ctx, s.patience(), fmt.Errorf("no reply within %s", s.patience()))
 	defer cancel()
 	_, err = s.send(ctx, l, set.command, args)
 	return err
