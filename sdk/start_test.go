@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,15 +86,27 @@ func TestPathComesLate(t *testing.T) {
 // before it has heard the end of ours.
 func TestPathBreaksWhileConnecting(t *testing.T) {
 	const silence = 12 * time.Second
-	for name, record := range map[string]byte{"handshake": sessiontest.DTLSHandshake, "channels": sessiontest.DTLSChangeCipherSpec} {
-		t.Run(name, func(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		record byte
+		done   bool // we are, with the handshake, when the silence begins
+	}{
+		{"handshake", sessiontest.DTLSHandshake, false},
+		{"channels", sessiontest.DTLSChangeCipherSpec, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				w.CutPacketsAt(record)
+				w.CutPacketsAt(tt.record)
 				time.AfterFunc(silence, w.Mend)
 				begun := time.Now()
-				s := w.connect(t, Config{})
-				if took := time.Since(begun); took < silence {
-					t.Errorf("connected after %v, in the silence", took)
+				var done atomic.Bool
+				s := w.connect(t, Config{Trace: func(s Step) {
+					if s == StepDTLS {
+						done.Store(time.Since(begun) < silence)
+					}
+				}})
+				if took := time.Since(begun); took < silence || done.Load() != tt.done {
+					t.Errorf("connected after %v; the handshake was over before the silence: %t", took, done.Load())
 				}
 				flows(t, s)
 			})

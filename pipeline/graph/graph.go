@@ -146,7 +146,7 @@ func (g *Graph) SessionReady(ctx context.Context, session string) error {
 		if !ok || e.spec.Session != session {
 			continue
 		}
-		if err := compare(ctx, u); err != nil {
+		if err := ask(ctx, u); err != nil {
 			errs = append(errs, fmt.Errorf("%s:%d: source %q: %w", g.cfg.Spec.Path, e.spec.Line, e.name, err))
 		}
 	}

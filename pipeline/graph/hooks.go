@@ -84,11 +84,11 @@ func (h *hooks) sessionReady(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer h.end()
-	return compare(ctx, h.user)
+	return ask(ctx, h.user)
 }
 
-// compare has a node compare itself with its session.
-func compare(ctx context.Context, u pipeline.SessionUser) (err error) {
+// ask has a node compare itself with its session.
+func ask(ctx context.Context, u pipeline.SessionUser) (err error) {
 	defer recovered(&err)
 	return u.SessionReady(ctx)
 }

@@ -266,10 +266,15 @@ func TestSessionReadyThatPanics(t *testing.T) {
 			r := newRig(t, 1)
 			r.source("cam", 1)
 			tt.add(r)
+			var other listener
+			r.addSink("other", "cam", &other, func(s *config.Sink) { s.Session = "main" })
 			g := r.build()
 			defer g.Close()
 			if err := g.SessionReady(t.Context(), "main"); err == nil || err.Error() != tt.want {
 				t.Errorf("got  %v\nwant %s", err, tt.want)
+			}
+			if diff := cmp.Diff([]string{"session"}, other.told); diff != "" {
+				t.Errorf("the other (-want +got):\n%s", diff)
 			}
 		})
 	}

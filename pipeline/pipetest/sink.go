@@ -16,7 +16,7 @@ import (
 //     size, breaks, a cancelled context and messages;
 //   - a kind that declares NoRead does not touch pixels;
 //   - it keeps no picture once it is closed; in a build with gocv's tag matprofile,
-//     no Mat that it made either;
+//     no Mat that it made either, for which no others may be made meanwhile;
 //   - one of a kind that says Encoded is a pipeline.UnitSink, lives through units
 //     that do not begin with a keyframe and through breaks, and keeps no unit's
 //     data.

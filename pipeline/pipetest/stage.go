@@ -23,7 +23,7 @@ import (
 //     other pictures, it says where in the old one they lie;
 //   - it leaves the order of the frames alone;
 //   - it keeps no picture once it is closed; in a build with gocv's tag matprofile,
-//     no Mat that it made either.
+//     no Mat that it made either, for which no others may be made meanwhile.
 func Stage(t *testing.T, c Case) {
 	t.Helper()
 	t.Run("closes without use", func(t *testing.T) {

@@ -185,7 +185,8 @@ func TestSpoolKeepsTheNewest(t *testing.T) {
 	}
 }
 
-// What can be read no more is left out and counted, and what comes after it is sent.
+// Where a record can be read no more the rest of its segment is left out and counted,
+// and what is put then is sent.
 func TestSpoolThatGoesBad(t *testing.T) {
 	s := openTest(t, t.TempDir(), 1<<20)
 	put(t, s, "a", "b", "c")
