@@ -425,6 +425,14 @@ func TestFails(t *testing.T) {
     expect: {sinks: {list: 2}}
 `, `2: the run failed: stage "people": worn out: fatal
 `},
+		{"a run that fails otherwise", street, `
+    set: [people.config.does=stop]
+    sources: {cam: {frames: 2}}
+    expect: {fails: too dark}
+`, `5: the run failed otherwise
+- too dark
++ 'stage "people": worn out: fatal'
+`},
 		{"a start that waits for nothing", street, `
     set: ['session.start=[{command: begin, wait: ready}]', session.wait=7s]
     sources: {cam: {frames: 2}}
