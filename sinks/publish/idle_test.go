@@ -143,6 +143,36 @@ func TestRepeatAndIdle(t *testing.T) {
 	})
 }
 
+// Either does without the other, and with neither nothing comes after a picture.
+func TestRepeatOrIdle(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		repeat, idle    time.Duration
+		samples, closed int
+	}{
+		{"repeat", time.Second, 0, 11, 0},
+		{"idle", 0, 3 * time.Second, 1, 1},
+		{"neither", 0, 0, 1, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := &guarded{track: track{codec: decode.VP8}}
+				s := alive(t, tr, nil, func(c *publish.Config) {
+					c.FPS, c.Repeat, c.Idle = 10, config.Duration(tt.repeat), config.Duration(tt.idle)
+				})
+				show(t, s, pipeline.Meta{Seq: 7})
+				time.Sleep(time.Minute)
+				if got, closed := tr.seen(); len(got.samples) != tt.samples || closed != tt.closed {
+					t.Errorf("%d samples, closed %d times; want %d and %d", len(got.samples), closed, tt.samples, tt.closed)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // Pictures that several tracks of a group make of one frame carry one capture
 // time, their frame's if it has one.
 func TestGroup(t *testing.T) {
