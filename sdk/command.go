@@ -270,8 +270,8 @@ func (k *calls) resolve(id string, a answer) bool {
 }
 
 // refuse ties a command_error to the oldest command of that name that has none
-// yet.
-func (k *calls) refuse(name, reason string) {
+// yet; false if there is no such one.
+func (k *calls) refuse(name, reason string) (tied bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, call := range k.commands {
@@ -280,10 +280,11 @@ func (k *calls) refuse(name, reason string) {
 		}
 		select {
 		case call.refused <- reason:
-			return
+			return true
 		default:
 		}
 	}
+	return false
 }
 
 // fail ends every call, now and from now on.

@@ -45,13 +45,12 @@ func (c *conn) onData(m *wire.DataServerMessage, at time.Time) {
 }
 
 func (c *conn) onMessage(m Message) {
-	c.session.messages.publish(m)
-	if m.Type != commandError {
-		return
+	if m.Type == commandError {
+		name, _ := m.Data["command"].(string)
+		reason, _ := m.Data["reason"].(string)
+		m.Tied = c.calls.refuse(name, reason)
 	}
-	name, _ := m.Data["command"].(string)
-	reason, _ := m.Data["reason"].(string)
-	c.calls.refuse(name, reason)
+	c.session.messages.publish(m)
 }
 
 func (c *conn) onControl(m *wire.ControlServerMessage, at time.Time) {

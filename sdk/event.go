@@ -15,6 +15,9 @@ type Message struct {
 	At   time.Time      // of arrival
 	// Missed is how many messages before this one fell out of the queue.
 	Missed int
+	// Tied says of a command_error that a command of this client was waiting for its
+	// reply, and has the refusal for an error.
+	Tied bool
 }
 
 // EventType names what an [Event] tells.

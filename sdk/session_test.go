@@ -326,6 +326,26 @@ func TestMessages(t *testing.T) {
 	}
 }
 
+// TestTiedRefusals: a command_error is known to be a command's own, or nobody's.
+func TestTiedRefusals(t *testing.T) {
+	srv := sessiontest.New(t, lamp())
+	s := connect(t, srv, sdk.Config{})
+	seq := s.Messages(within(t))
+	if _, err := s.Command(within(t), "start", nil); !errors.Is(err, sdk.ErrRefused) { // it says so to everybody
+		t.Errorf("got %v", err)
+	}
+	srv.Broadcast("command_error", map[string]any{"command": "start", "reason": "no prompt"})
+	var got []bool
+	for m := range seq {
+		if got = append(got, m.Tied); len(got) == 2 {
+			break
+		}
+	}
+	if diff := cmp.Diff([]bool{true, false}, got); diff != "" {
+		t.Errorf("tied (-want +got):\n%s", diff)
+	}
+}
+
 func TestUpload(t *testing.T) {
 	srv := sessiontest.New(t, lamp())
 	s := connect(t, srv, sdk.Config{})

@@ -68,7 +68,6 @@ func (s *Session) send(ctx context.Context, l *life, name string, args map[strin
 		return pipeline.Reply{}, err
 	}
 	r.Args = args
-	defer s.refusals.sending(name)()
 	begun := s.cfg.Clock.Now()
 	watched := s.effects.Sent(name, begun)
 	answer, err := l.Command(ctx, name, references(args))

@@ -150,6 +150,39 @@ func TestLateRefusal(t *testing.T) {
 	}
 }
 
+// A refusal that a command had for an answer is not another's, however late it is heard
+// that the model said it to everybody.
+func TestRefusalOfALaterCommand(t *testing.T) {
+	t.Parallel()
+	m := lamp()
+	refuses := false
+	m.Commands = append(m.Commands, sessiontest.Command{Name: "set_mood", Handle: func(_ context.Context, c *sessiontest.Call) (*sessiontest.Message, error) {
+		if refuses = !refuses; !refuses {
+			c.Server.Broadcast("command_error", map[string]any{"command": "set_mood", "reason": "not again"})
+		}
+		return nil, nil
+	}})
+	srv := sessiontest.New(t, m)
+	s := open(t, local(srv.URL()))
+	next, stop := iter.Pull(s.Messages(within(t)))
+	defer stop()
+	for n := range 20 {
+		if _, err := s.Command(within(t), "set_mood", nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Command(within(t), "set_mood", nil); err == nil {
+			t.Fatal("the second was taken")
+		}
+		srv.Broadcast("heard", nil)
+		for m, ok := next(); ok && m.Type != "heard"; m, ok = next() {
+			continue
+		}
+		if records, _ := s.Commands(0); len(records) != 2*n+2 {
+			t.Fatalf("%d records of %d commands: the last is %+v", len(records), 2*n+2, records[len(records)-1])
+		}
+	}
+}
+
 // More commands than the session allows are not sent, nor entered.
 func TestThrottled(t *testing.T) {
 	t.Parallel()

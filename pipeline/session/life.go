@@ -34,20 +34,17 @@ func (s *Session) newLife(live *sdk.Session, since time.Time) *life {
 		case <-ctx.Done():
 		}
 		for m := range messages {
-			s.heard(pipeline.Message{Type: m.Type, Data: m.Data, At: m.At})
+			said := pipeline.Message{Type: m.Type, Data: m.Data, At: m.At}
+			if m.Type == "command_error" && !m.Tied {
+				s.disown(said)
+			}
+			s.messages.Tell(said)
 		}
 		if s.cfg.Spec.Renew == nil {
 			s.finish()
 		}
 	})
 	return l
-}
-
-func (s *Session) heard(m pipeline.Message) {
-	if m.Type == "command_error" {
-		s.disown(m)
-	}
-	s.messages.Tell(m)
 }
 
 // install makes l the present life: commands, uploads and messages are its own

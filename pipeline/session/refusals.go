@@ -16,75 +16,34 @@ const late = 10 * time.Second
 // belong to. Those of a command whose reply is being waited for are package
 // sdk's; a model may also acknowledge a command and refuse it a second later.
 type refusals struct {
-	mu    sync.Mutex // guards what follows
-	names map[string]*named
-}
-
-// named are the commands of one name.
-type named struct {
-	flying int                     // replies that are waited for
-	heard  int                     // refusals broadcast meanwhile
-	owned  int                     // of those that package sdk has tied to a command
-	taken  *pipeline.CommandRecord // the last that the model took
-}
-
-// sending says that a command is under way, until the function is called.
-func (r *refusals) sending(name string) (done func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := r.of(name)
-	n.flying++
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if n.flying--; n.flying == 0 {
-			n.heard, n.owned = 0, 0
-		}
-	}
-}
-
-// of returns the commands of a name. mu is held.
-func (r *refusals) of(name string) *named {
-	if r.names == nil {
-		r.names = make(map[string]*named)
-	}
-	n := r.names[name]
-	if n == nil {
-		n = new(named)
-		r.names[name] = n
-	}
-	return n
+	mu    sync.Mutex                         // guards taken
+	taken map[string]*pipeline.CommandRecord // the last of each name
 }
 
 // settled notes what came of a command.
 func (r *refusals) settled(c pipeline.CommandRecord) {
+	if c.Outcome != pipeline.CommandSent {
+		return
+	}
+	c.Cause.Trace = nil // that ends with the command
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := r.of(c.Command)
-	switch c.Outcome {
-	case pipeline.CommandSent:
-		c.Cause.Trace = nil // that ends with the command
-		n.taken = &c
-	case pipeline.CommandRefused:
-		n.owned++
+	if r.taken == nil {
+		r.taken = make(map[string]*pipeline.CommandRecord)
 	}
+	r.taken[c.Command] = &c
 }
 
-// claim returns the command that a broadcast refusal belongs to; nil if it was
-// tied to one that was under way, or to none.
+// claim returns the command that a broadcast refusal belongs to, once; nil if it
+// is none's.
 func (r *refusals) claim(name string, at time.Time) *pipeline.CommandRecord {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := r.names[name]
-	if n == nil {
+	taken := r.taken[name]
+	if taken == nil || at.Sub(taken.Time) > late {
 		return nil
 	}
-	n.heard++
-	if n.flying > 0 || n.heard <= n.owned || n.taken == nil || at.Sub(n.taken.Time) > late {
-		return nil
-	}
-	taken := n.taken
-	n.taken = nil
+	delete(r.taken, name)
 	return taken
 }
 
