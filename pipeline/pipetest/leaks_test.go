@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"gocv.io/x/gocv"
+
+	"github.com/reactorpipe/reactorpipe/pipeline/mat"
 )
 
 // TestOpenMats: of a Mat of gocv's it is known who made it, until it is closed.
@@ -26,6 +28,20 @@ func TestOpenMats(t *testing.T) {
 	if n := mine(); n != 2 {
 		t.Errorf("%d open, want 2 in %v", n, openMats())
 	}
+	img, err := mat.New(2, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img.Mat() // which closes with the picture
+	for place := range openMats() {
+		if strings.Contains(place, "/pipeline/mat.") {
+			t.Errorf("one of package mat's own is told: %s", place)
+		}
+	}
+	if n := mine(); n != 2 {
+		t.Errorf("%d open beside package mat's, want 2", n)
+	}
+	img.Close()
 	a.Close()
 	b.Close()
 	if n := mine(); n != 0 {
